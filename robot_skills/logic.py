@@ -27,7 +27,8 @@ class Atom:
 
     def bind(self, names: Mapping[str, str]) -> Atom:
         """Replace parameters by names, in the arguments and in a `{parameter}` predicate."""
-        predicate = names[self.predicate[1:-1]] if self.predicate.startswith("{") else self.predicate
+        braced = self.predicate.startswith("{")
+        predicate = names.get(self.predicate.strip("{}"), self.predicate) if braced else self.predicate
         return Atom(predicate, tuple(names.get(arg, arg) for arg in self.args))
 
 

@@ -5,8 +5,8 @@ the facts were perceived.
 
 Fluents (they change): on(o, support), in(o, container), holding(o), open(fixture), pressed(button),
 moved(o, direction). Derived from them: clear(o) nothing stands on it; hand_empty; contained(o) it lies in
-something; accessible(o) clear, and no closed fixture holds it; free(t) not shut, and nothing stands on it unless
-it is the table; closed(f). Static: fits(o, relation, target).
+something; accessible(o) clear, and no closed fixture holds it; free(t) not shut, and nothing stands on it
+unless it is the table; closed(f). Static: fits(o, relation, target).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Entity:
     Attributes:
         name: unique in its scene, and what a person would call it: "red block", "small red block", "drawer".
         kind: block, cylinder, ball, bowl, drawer, door, button, table.
-        tags: what may be done with it: graspable, stackable, pushable, container, support, openable, pressable.
+        tags: what may be done with it: graspable, pushable, container, support, openable,
+            pressable.
         attributes: colour and size where it has one.
     """
 
