@@ -3,8 +3,8 @@
 Where it came from is part of it: `source` is "oracle" when a simulator's state was read, "camera" when
 the facts were perceived.
 
-Fluents (they change): on(o, support), in(o, container), holding(o), open(fixture), pressed(button),
-moved(o, direction). Derived from them: clear(o) nothing stands on it; hand_empty; contained(o) it lies in
+Fluents (they change): on(o, support), in(o, container), holding(o), open(fixture), ajar(fixture)
+(neither open nor closed), pressed(button), moved(o, direction). Derived from them: clear(o) nothing stands on it; hand_empty; contained(o) it lies in
 something; accessible(o) clear, and no closed fixture holds it; free(t) not shut, and nothing stands on it
 unless it is the table; closed(f). Static: fits(o, relation, target).
 """
@@ -86,7 +86,7 @@ class SceneGraph:
                 wide = self.entity(thing).kind == "table"
                 return not self._shut(thing) and (wide or self.true(Atom("clear", (thing,))))
             case "closed", (thing,):
-                return self._shut(thing)
+                return self._shut(thing) and Atom("ajar", (thing,)) not in self.facts
             case _:
                 return atom in self.facts
 
