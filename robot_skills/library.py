@@ -1,0 +1,186 @@
+"""A folder of skills: each a sub-folder with its card (`skill.yaml`) and a trained policy's files.
+
+`pick/` holds, for one: `skill.yaml`, what the skill is (parameters, conditions, effects, text, time-out);
+`config.json`, `model.safetensors` and `stats.safetensors`, the trained policy; `README.md`, the card of its
+training (data, command, success rate). A skill with a card and no weights is known, and cannot be used.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import yaml
+
+from robot_skills.errors import InputError, unknown
+from robot_skills.skill import Skill
+
+if TYPE_CHECKING:
+    from robot_skills.policies.policy import Policy
+
+CARD = "skill.yaml"
+#: What makes a skill trained; `stats.safetensors` may be missing where a policy normalises nothing.
+WEIGHTS = ("config.json", "model.safetensors")
+#: What a skill's folder holds. Anything else in a trained folder (logs, checkpoints) stays behind.
+FILES = (*WEIGHTS, "stats.safetensors", "README.md", CARD)
+
+#: The skills that come with the package.
+PRETRAINED = Path(__file__).parent / "pretrained"
+
+
+def read_card(path: Path) -> Skill:
+    """Read a `skill.yaml`.
+
+    Raises:
+        InputError: it cannot be read, or is no skill card; the message names the file.
+    """
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path} is not a skill card: it holds no keys such as 'name' and 'parameters'.")
+    try:
+        return Skill.from_json(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a skill card: {error}.") from error
+
+
+@dataclass(frozen=True)
+class SkillLibrary:
+    """Skills by name, their weights loaded when first asked for.
+
+    Attributes:
+        folder: where the skills lie.
+        skills: name -> card, trained or not.
+    """
+
+    folder: Path
+    skills: Mapping[str, Skill]
+    _loaded: dict[str, Policy] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def open(cls, folder: Path | str | None = None) -> SkillLibrary:
+        """Read every card in a folder; None is the library that comes with the package.
+
+        Raises:
+            InputError: the folder is missing or holds no skill, or a card is damaged.
+        """
+        folder = PRETRAINED if folder is None else Path(folder)
+        if not folder.is_dir():
+            raise InputError(f"There is no skill library at {folder}.")
+        skills = {}
+        for path in sorted(folder.glob(f"*/{CARD}")):
+            if path.parent.name.startswith("."):  # a copy that was cut short
+                continue
+            skill = read_card(path)
+            if skill.name != path.parent.name:
+                raise InputError(f"{path} is the card of {skill.name!r}; its folder must carry that name.")
+            skills[skill.name] = skill
+        if not skills:
+            raise InputError(f"{folder} is not a skill library: no folder in it holds a {CARD}.")
+        return cls(folder, MappingProxyType(skills))
+
+    def skill(self, name: str) -> Skill:
+        """Look up a card.
+
+        Raises:
+            InputError: no skill is called that; the message lists those there are.
+        """
+        if name not in self.skills:
+            raise unknown("skill", name, self.skills)
+        return self.skills[name]
+
+    def trained(self, name: str) -> bool:
+        """Whether the skill has weights."""
+        self.skill(name)
+        return all((self.folder / name / file).is_file() for file in WEIGHTS)
+
+    def weights(self, name: str) -> Path:
+        """The folder to load the skill's policy from.
+
+        Raises:
+            InputError: no such skill, or it has a card and no weights.
+        """
+        if not self.trained(name):
+            raise InputError(
+                f"The skill {name!r} in {self.folder} is not trained: it has a card and no weights. Train it "
+                f"and put it there: robot-skills skills add FOLDER --name {name} --library {self.folder}"
+            )
+        return self.folder / name
+
+    def policy(self, name: str) -> Policy:
+        """The skill's policy, loaded at the first call.
+
+        Raises:
+            InputError: no such skill, no weights, or weights of another format version.
+        """
+        if name not in self._loaded:
+            from robot_skills.policies.registry import load_policy  # brings torch: 2 s
+
+            self._loaded[name] = load_policy(self.weights(name))
+        return self._loaded[name]
+
+    def add(self, source: Path | str, name: str | None = None, *, force: bool = False) -> SkillLibrary:
+        """Copy a trained folder into the library, whole or not at all, and return the library with it.
+
+        Args:
+            source: the trained folder. A `skill.yaml` in it replaces the card; without one the card of the
+                skill of that name is kept.
+            name: the skill's name; by default that of the source's card, or else the source folder's name.
+            force: replace the weights of a skill that is trained already.
+
+        Raises:
+            InputError: the source is no trained policy, there is no card, or the skill is trained already.
+        """
+        source = Path(source)
+        name, card = self._card_for(source, name)
+        _check_trained(source)
+        if name in self.skills and self.trained(name) and not force:
+            raise InputError(f"{self.folder} holds a trained {name!r} already; --force replaces it.")
+        # Made beside its destination, so that the last step is a rename within one file system.
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{name}.") as scratch:
+            new, old = Path(scratch) / "new", Path(scratch) / "old"
+            new.mkdir()
+            for file in FILES:
+                if (source / file).is_file():
+                    shutil.copyfile(source / file, new / file)
+            shutil.copyfile(card, new / CARD)
+            if (self.folder / name).exists():
+                (self.folder / name).rename(old)
+            new.rename(self.folder / name)
+        return SkillLibrary.open(self.folder)
+
+    def _card_for(self, source: Path, name: str | None) -> tuple[str, Path]:
+        """The name a trained folder is added under, and the file that is its card."""
+        if (source / CARD).is_file():
+            card = read_card(source / CARD)
+            if name not in (None, card.name):
+                raise InputError(f"{source / CARD} is the card of {card.name!r}, not of {name!r}.")
+            return card.name, source / CARD
+        name = name or source.resolve().name
+        if name not in self.skills:
+            raise InputError(
+                f"{source} holds no {CARD} and {self.folder} no skill {name!r} to take the card from; "
+                f"name one of {', '.join(self.skills)}, or write the card."
+            )
+        return name, self.folder / name / CARD
+
+
+def _check_trained(source: Path) -> None:
+    if not source.is_dir():
+        raise InputError(f"There is no folder {source}.")
+    from robot_skills.policies.registry import load_policy, read_config
+
+    read_config(source)
+    for file in WEIGHTS:
+        if not (source / file).is_file():
+            raise InputError(f"{source} is not a trained policy: it holds no {file}.")
+    load_policy(source)
