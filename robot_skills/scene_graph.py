@@ -4,9 +4,10 @@ Where it came from is part of it: `source` is "oracle" when a simulator's state 
 the facts were perceived.
 
 Fluents (they change): on(o, support), in(o, container), holding(o), open(fixture), ajar(fixture)
-(neither open nor closed), pressed(button), moved(o, direction). Derived from them: clear(o) nothing stands on it; hand_empty; contained(o) it lies in
-something; accessible(o) clear, and no closed fixture holds it; free(t) not shut, and nothing stands on it
-unless it is the table; closed(f). Static: fits(o, relation, target).
+(neither open nor closed), pressed(button), moved(o, direction). Derived from them: clear(o) nothing
+stands on it; hand_empty; contained(o) it lies in something; accessible(o) clear, and no shut fixture
+holds it; free(t) not shut, and nothing stands on it unless it is the table; closed(f). Static:
+fits(o, relation, target).
 """
 
 from __future__ import annotations
