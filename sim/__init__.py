@@ -1,0 +1,1 @@
+"""Simulated worlds: importing this registers their Gymnasium environments."""

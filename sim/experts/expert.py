@@ -1,0 +1,245 @@
+"""Experts as feedback laws: each action is a function of the present state alone.
+
+That makes recovery free (a slip, a shove or noise is just another state) and makes labels that a policy
+without memory can learn: an expert that waits at gates gives data that regress to standing still. So
+heights follow funnels (the further off to the side, the higher) instead of phases.
+
+Each law returns the action, and whether the skill is over; once it is over, the law holds still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_skills.errors import unknown
+from robot_skills.robot import TRANSLATION_SCALE, Float
+from robot_skills.skill import SkillCall
+from sim.tabletop import predicates
+from sim.tabletop.state import Body, State
+
+Array = NDArray[np.float64]
+Act: TypeAlias = "tuple[Float, bool]"
+
+#: Share of the way to the goal that one action commands: higher overshoots, as the arm lags a step behind.
+GAIN = 0.6
+TRANSIT, CARRY, RETREAT = 0.15, 0.17, 0.14
+OPEN, CLOSE = -1.0, 1.0
+#: The fingers are this far apart when they are as good as open, and as good as shut on nothing, m.
+WIDE, SHUT = 0.070, 0.012
+
+
+@dataclass(frozen=True)
+class Expert:
+    """The law for one skill call."""
+
+    call: SkillCall
+    law: Callable[[State, Mapping[str, str]], Act]
+    aim: Callable[[State, Mapping[str, str]], Array]
+
+    def act(self, state: State) -> Act:
+        """The clean action, (7,) float32, and whether the skill is over."""
+        return self.law(state, self.call.args)
+
+    def target(self, state: State) -> Array:
+        """Where the skill's argument is, (3,) m: a label for training, never an input."""
+        return self.aim(state, self.call.args)
+
+
+def expert_for(call: SkillCall) -> Expert:
+    """The expert for a skill call.
+
+    Raises:
+        InputError: there is none for this skill.
+    """
+    if call.skill not in LAWS:
+        raise unknown("skill with an expert", call.skill, LAWS)
+    return Expert(call, *LAWS[call.skill])
+
+
+def pick(state: State, args: Mapping[str, str]) -> Act:
+    """Above it, down, close, up."""
+    body = state.bodies[args["object"]]
+    held = body.name in state.gripped
+    if held:
+        over = state.tool[2] > CARRY - 0.02 and predicates.holding(state, body.name)
+        return towards(state, np.array([*state.tool[:2], CARRY]), CLOSE), over
+    grasp = np.array([*body.position[:2], grasp_height(body)])
+    aside = distance_aside(state, grasp)
+    if state.opening < WIDE and aside > 0.02:
+        return towards(state, np.array([*grasp[:2], max(TRANSIT, grasp[2])]), OPEN), False
+    if state.opening < SHUT:  # shut on nothing: open again, and a little higher
+        return towards(state, grasp + [0, 0, 0.06], OPEN), False
+    if aside < 0.013 and state.tool[2] < grasp[2] + 0.012:
+        return towards(state, grasp, CLOSE), False
+    return towards(state, funnel(grasp, aside, 0.010, TRANSIT - 0.05), OPEN), False
+
+
+def place(state: State, args: Mapping[str, str]) -> Act:
+    """Over it, down to just above it, open, up; a thing that slipped out on the way is picked up again."""
+    body, spot = state.bodies[args["object"]], place_aim(state, args)
+    done = predicates.on if args["relation"] == "on" else predicates.inside
+    if body.name in state.gripped:
+        hang = state.tool[2] - body.bottom
+        release = spot + [0, 0, min(hang, body.height) + RELEASE[_surface(args)]]
+        aside = distance_aside(state, release)
+        if aside < 0.012 and state.tool[2] < release[2] + 0.012:
+            return towards(state, release, OPEN), False
+        clear = 0.05 if args["target"] == "table" else CARRY - release[2]
+        return towards(state, funnel(release, aside, 0.015, max(clear, 0.03)), CLOSE), False
+    if done(state, body.name, args["target"]) or state.opening > WIDE or distance_aside(state, spot) < 0.03:
+        height = max(RETREAT, spot[2] + 0.09)
+        over = state.tool[2] > height - 0.02 and state.opening > WIDE
+        return towards(state, np.array([*state.tool[:2], height]), OPEN), over
+    return pick(state, args)
+
+
+def push(state: State, args: Mapping[str, str]) -> Act:
+    """Behind it, down, along, up."""
+    body, heading = state.bodies[args["object"]], predicates.HEADINGS[args["direction"]]
+    low = 0.022
+    pushed = float((body.position - body.origin)[:2] @ heading)
+    offset = state.tool[:2] - body.position[:2]
+    along = float(offset @ heading)
+    lateral = float(np.linalg.norm(offset - along * heading))
+    reach = body.width / 2 + (0.018 if abs(heading[1]) > 0.5 else 0.014)
+    if pushed > STROKE or (pushed > 0.8 * STROKE and state.tool[2] > 0.05):
+        over = state.tool[2] > RETREAT - 0.02
+        return towards(state, np.array([*state.tool[:2], RETREAT]), CLOSE), over
+    behind = along < -(reach - 0.012) and lateral < 0.018
+    if behind and state.tool[2] < low + 0.025:
+        ahead = body.position[:2] + heading * (STROKE - pushed + 0.03) - heading * reach
+        step = 0.035 * heading + 0.8 * ((ahead - state.tool[:2]) - ((ahead - state.tool[:2]) @ heading) * heading)
+        return towards(state, np.array([*(state.tool[:2] + step / GAIN), low]), CLOSE), False
+    start = body.position[:2] - heading * (reach + 0.022)
+    goal = np.array([*start, low])
+    aside = distance_aside(state, goal)
+    return towards(state, funnel(goal, aside, 0.010, 0.10), CLOSE), False
+
+
+def open_(state: State, args: Mapping[str, str]) -> Act:
+    """Into the gap of the handle, pull, up."""
+    return _slide(state, args["target"], predicates.is_open(state, args["target"]), 1.0)
+
+
+def close(state: State, args: Mapping[str, str]) -> Act:
+    """Into the gap of the handle, push, up."""
+    return _slide(state, args["target"], predicates.is_closed(state, args["target"]), -1.0)
+
+
+def press(state: State, args: Mapping[str, str]) -> Act:
+    """Above it, down until the lamp lights, up."""
+    cap = state.handles[args["target"]]
+    if state.pressed:
+        over = state.tool[2] > RETREAT - 0.02
+        return towards(state, np.array([*state.tool[:2], RETREAT]), CLOSE), over
+    goal = cap + [0, 0, -0.012]
+    return towards(state, funnel(goal, distance_aside(state, goal), 0.008, 0.08), CLOSE), False
+
+
+def _slide(state: State, fixture: str, done: bool, sign: float) -> Act:
+    handle = state.handles[fixture]
+    axis = OPENING[fixture] * sign
+    aside = distance_aside(state, handle)
+    low = state.tool[2] < handle[2] + 0.018
+    if done and not (low and _room_left(state, fixture, sign)):
+        over = state.tool[2] > RETREAT - 0.02
+        return towards(state, np.array([*state.tool[:2], RETREAT]), CLOSE), over
+    offset = state.tool - handle
+    across = float(abs(np.cross(axis[:2], offset[:2])))
+    if low and across < 0.03 and abs(float(offset[:2] @ axis[:2])) < 0.030:
+        step = 0.04 * axis - 0.5 * (offset - (offset @ axis) * axis)
+        return towards(state, state.tool + step / GAIN, CLOSE), False
+    return towards(state, funnel(handle, aside, 0.010, 0.09), CLOSE), False
+
+
+def _room_left(state: State, fixture: str, sign: float) -> bool:
+    """Whether the slide is still short of its stop, so that a firm pull does not end at the threshold."""
+    slid = {"drawer": state.drawer, "door": state.door}[fixture] / predicates.TRAVEL[fixture]
+    return slid < 0.92 if sign > 0 else slid > 0.04
+
+
+def towards(state: State, goal: Array, grip: float) -> Float:
+    """The action that brings the tool nearer to a goal (3,), the hand kept upright."""
+    move = np.clip(GAIN * (goal - state.tool) / TRANSLATION_SCALE, -1.0, 1.0)
+    return np.array([*move, 0.0, 0.0, 0.0, grip], np.float32)
+
+
+def funnel(goal: Array, aside: float, radius: float, height: float) -> Array:
+    """The goal, raised by three times the distance aside beyond a radius, up to a height."""
+    raised = np.clip(3.0 * (aside - radius), 0.0, height)
+    return goal + np.array([0.0, 0.0, raised])
+
+
+def distance_aside(state: State, goal: Array) -> float:
+    """Horizontal distance of the tool from a point, m."""
+    return float(np.hypot(*(state.tool - goal)[:2]))
+
+
+def grasp_height(body: Body) -> float:
+    """Where the finger tips close on an object: its middle, or a little lower on a tall one, m."""
+    return float(max(body.position[2] - 0.003, 0.016))
+
+
+def place_aim(state: State, args: Mapping[str, str]) -> Array:
+    """The point that the object's bottom goes to."""
+    target = args["target"]
+    if target == "drawer":
+        return np.array([*state.tray[:2], 0.025])
+    if target == "table":
+        return free_spot(state, args["object"])
+    base = state.bodies[target]
+    if base.kind == "bowl":
+        return base.position + [0, 0, 0.0]
+    return base.position + [0, 0, base.height / 2]
+
+
+def free_spot(state: State, held: str) -> Array:
+    """The free place on the table that is nearest to the tool, (3,)."""
+    best, least = np.array([0.5, 0.0, 0.0]), np.inf
+    others = [body for body in state.bodies.values() if body.name != held]
+    button = state.handles["button"][:2] + [0, 0.02]
+    for x in np.arange(0.38, 0.63, 0.02):
+        for y in np.arange(-0.24, 0.10, 0.02):
+            spot = np.array([x, y])
+            gaps = [np.linalg.norm(body.position[:2] - spot) - body.width / 2 for body in others]
+            gaps.append(np.linalg.norm(button - spot) - 0.05)
+            cost = float(np.linalg.norm(state.tool[:2] - spot)) + 4.0 * max(0.0, 0.065 - min(gaps))
+            if cost < least:
+                best, least = np.array([x, y, 0.0]), cost
+    return best
+
+
+def _surface(args: Mapping[str, str]) -> str:
+    if args["relation"] == "in":
+        return "drawer" if args["target"] == "drawer" else "bowl"
+    return "table" if args["target"] == "table" else "object"
+
+
+#: How far above its resting height an object is let go, m.
+RELEASE = {"drawer": 0.035, "bowl": 0.02, "table": 0.004, "object": 0.006}
+#: How far an object is pushed, m.
+STROKE = 0.09
+OPENING = {"drawer": np.array([0.0, -1.0, 0.0]), "door": np.array([-1.0, 0.0, 0.0])}
+
+
+def _object_position(state: State, args: Mapping[str, str]) -> Array:
+    return state.bodies[args["object"]].position
+
+
+def _handle_position(state: State, args: Mapping[str, str]) -> Array:
+    return state.handles[args["target"]]
+
+
+LAWS = {
+    "pick": (pick, _object_position),
+    "place": (place, place_aim),
+    "push": (push, _object_position),
+    "open": (open_, _handle_position),
+    "close": (close, _handle_position),
+    "press": (press, _handle_position),
+}

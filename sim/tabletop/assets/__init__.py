@@ -1,0 +1,1 @@
+"""Meshes and URDF files, with the scripts that made them."""

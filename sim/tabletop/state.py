@@ -1,0 +1,68 @@
+"""The simulator's state as plain numbers: what success predicates and experts read, and policies never see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Body:
+    """A loose object.
+
+    Attributes:
+        position: of its centre, (3,) m.
+        up: its own z axis in the base frame, (3,) unit length.
+        origin: its position when the command began, (3,) m.
+        width: across, m (see `scene.DIMENSIONS`).
+        height: from bottom to top, m.
+    """
+
+    name: str
+    kind: str
+    colour: str
+    size: str
+    position: Array
+    up: Array
+    origin: Array
+    width: float
+    height: float
+
+    @property
+    def bottom(self) -> float:
+        """Height of its lowest point when it stands, m."""
+        return float(self.position[2]) - self.height / 2
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that a predicate may look at, at one moment.
+
+    Attributes:
+        bodies: name -> loose object.
+        tool: position of the point between the finger tips, (3,) m.
+        rotation: of the hand, (3, 3); its z column points out of the fingers.
+        opening: between the fingers, m.
+        gripped: names of the objects that both fingers touch.
+        drawer: how far the drawer is out, m.
+        door: how far the door is slid, m.
+        pressed: whether the button's lamp is lit.
+        handles: drawer, door, button -> the point where the gripper acts on it, (3,) m.
+        tray: centre of the space in the drawer, (3,) m.
+    """
+
+    bodies: Mapping[str, Body]
+    tool: Array
+    rotation: Array
+    opening: float
+    gripped: frozenset[str]
+    drawer: float
+    door: float
+    pressed: bool
+    handles: Mapping[str, Array]
+    tray: Array

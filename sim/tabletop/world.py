@@ -1,0 +1,267 @@
+"""The tabletop as a `Robot`: physics, cameras, and exact save and restore.
+
+A control step is 0.1 s: 12 physics steps of 1/120 s. `observe` renders only the cameras asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pybullet
+from numpy.typing import NDArray
+from pybullet_utils.bullet_client import BulletClient
+
+from robot_skills.errors import unknown
+from robot_skills.robot import Float, Image, Observation, RobotSpec, check_action
+from sim.tabletop import fixtures, shapes
+from sim.tabletop.arm import Arm, Kinematics
+from sim.tabletop.scene import CAMERAS, DRAWER_TRAVEL, Camera, Scene
+from sim.tabletop.state import Body, State
+
+Array = NDArray[np.float64]
+
+CONTROL_RATE = 10.0
+SUBSTEPS, TIME_STEP, SOLVER_ITERATIONS = 12, 1.0 / 120.0, 20
+#: Pictures are rendered this many times larger and averaged down: TinyRenderer does not smooth edges,
+#: and at 64 px the position within a pixel is worth having.
+SUPERSAMPLE = 2
+SETTLE_STEPS = 30
+NEAR, FAR = 0.02, 3.0
+LIGHT = (0.6, -0.5, 1.6)
+#: The table as the renderer shades it, and what people see beyond it.
+TABLE_SEEN, SKY = np.array([158, 153, 144], np.uint8), 244
+CameraSizes = Mapping[str, tuple[int, int]]
+DEFAULT_CAMERAS: CameraSizes = {"front": (64, 64), "wrist": (64, 64)}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A saved state; it belongs to the world and the scene it was taken in."""
+
+    episode: int
+    physics: int
+    position: Array
+    rotation: Array
+    joints: Array
+    grip: float
+    pressed: bool
+    steps: int
+    origins: Mapping[str, Array]
+
+
+class TabletopWorld:
+    """A Panda at a table, in PyBullet; a `robot_skills.robot.Robot`.
+
+    Args:
+        cameras: name -> (height, width) of what `observe` returns; the names are the scene's.
+    """
+
+    def __init__(self, cameras: CameraSizes = DEFAULT_CAMERAS) -> None:
+        for name in cameras:
+            if name not in CAMERAS:
+                raise unknown("camera", name, CAMERAS)
+        self._spec = RobotSpec("panda-tabletop", dict(cameras), CONTROL_RATE)
+        self._client: Any = BulletClient(pybullet.DIRECT)
+        self._kinematics = Kinematics()
+        self._episode = 0
+        self.scene: Scene | None = None
+
+    @property
+    def spec(self) -> RobotSpec:
+        """Cameras, features and control rate."""
+        return self._spec
+
+    def reset(self, scene: Scene) -> None:
+        """Build a scene from nothing, so that no earlier episode can matter, and let it settle."""
+        client = self._client
+        client.resetSimulation()
+        client.setGravity(0, 0, -9.81)
+        client.setPhysicsEngineParameter(
+            fixedTimeStep=TIME_STEP,
+            numSolverIterations=SOLVER_ITERATIONS,
+            deterministicOverlappingPairs=1,
+        )
+        self.scene, self._episode = scene, self._episode + 1
+        self._furniture = fixtures.build(client, scene)
+        self._objects = {
+            name: shapes.build_object(client, spec)
+            for name, spec in zip(scene.names(), scene.objects, strict=True)
+        }
+        self._specs = dict(zip(scene.names(), scene.objects, strict=True))
+        self.arm = Arm(client, self._kinematics)
+        self.arm.place(np.array(scene.gripper), scene.closed)
+        self._pressed, self._steps = scene.pressed, 0
+        for _ in range(SETTLE_STEPS):
+            client.stepSimulation()
+        self._origins: dict[str, Array] = {}
+        self.begin_command()
+
+    def begin_command(self) -> None:
+        """Remember where everything is: `moved` is judged from here."""
+        self._origins = {name: self._pose(name)[0] for name in self._objects}
+
+    def put_in_hand(self, name: str) -> None:
+        """Put an object between the fingers and close them: how a placing task begins."""
+        client, body = self._client, self._objects[name]
+        position, _ = self.arm.tool()
+        _, turn = self._pose(name)
+        hold = client.createConstraint(
+            body, -1, -1, -1, client.JOINT_FIXED, [0, 0, 0], [0, 0, 0], position.tolist(), [0, 0, 0, 1], turn.tolist()
+        )
+        client.resetBasePositionAndOrientation(body, position.tolist(), turn.tolist())
+        self.arm.grip = 1.0
+        self.arm.drive()
+        for _ in range(SETTLE_STEPS):
+            client.stepSimulation()
+        client.removeConstraint(hold)
+        for _ in range(SETTLE_STEPS // 3):
+            client.stepSimulation()
+
+    def act(self, action: Float) -> None:
+        """Carry out one action, (7,) in [-1, 1], for one control step."""
+        self.arm.command(check_action(action))
+        self._advance()
+
+    def stop(self) -> None:
+        """Hold the pose as it is."""
+        self.arm.hold()
+
+    def observe(self, cameras: Sequence[str] | None = None) -> Observation:
+        """Render the cameras asked for (None: all, (): none) and read the proprioception."""
+        names = self._spec.cameras if cameras is None else cameras
+        images = {name: self.render(name, *self._spec.cameras[name]) for name in names}
+        position, rotation = self.arm.tool()
+        state = np.concatenate([position, rotation[:, 0], rotation[:, 1], [self.arm.opening()]])
+        return Observation(images, state.astype(np.float32), self._steps / CONTROL_RATE)
+
+    def render(self, camera: str, height: int, width: int, film: bool = False) -> Image:
+        """Render a camera of the scene, (height, width, 3) uint8.
+
+        Half the time would go into the table's pixels, so it is left out and painted in wherever nothing
+        else is seen: to a policy the table has no end. `film` draws it, and shadows, for people.
+        """
+        client, table = self._client, self._furniture.table
+        client.changeVisualShape(table, -1, rgbaColor=[*fixtures.TABLE, 1.0 if film else 0.0])
+        view = self._camera(camera)
+        tall, wide = height * SUPERSAMPLE, width * SUPERSAMPLE
+        projection = pybullet.computeProjectionMatrixFOV(view.fov, width / height, NEAR, FAR)
+        _, _, picture, depth, _ = client.getCameraImage(
+            wide, tall, self._view_matrix(view), projection, shadow=int(film), lightDirection=LIGHT,
+            lightAmbientCoeff=0.55, lightDiffuseCoeff=0.45, lightSpecularCoeff=0.0,
+            renderer=client.ER_TINY_RENDERER, flags=client.ER_NO_SEGMENTATION_MASK,
+        )  # fmt: skip
+        rgb = np.asarray(picture, np.uint8).reshape(tall, wide, 4)[..., :3]
+        nothing = np.asarray(depth, np.float32).reshape(tall, wide) > 0.9999
+        rgb = np.where(nothing[..., None], np.uint8(SKY) if film else TABLE_SEEN, rgb).astype(np.uint16)
+        summed = rgb[0::2] + rgb[1::2]
+        return ((summed[:, 0::2] + summed[:, 1::2] + 2) >> 2).astype(np.uint8)
+
+    def state(self) -> State:
+        """Everything that predicates and experts may look at."""
+        client, furniture = self._client, self._furniture
+        position, rotation = self.arm.tool()
+        gripped = self.arm.gripped()
+        drawer = float(client.getJointState(furniture.drawer, 0)[0])
+        door = float(client.getJointState(furniture.door, 0)[0])
+        return State(
+            bodies={name: self._body(name) for name in self._objects},
+            tool=position,
+            rotation=rotation,
+            opening=self.arm.opening(),
+            gripped=frozenset(name for name, body in self._objects.items() if body in gripped),
+            drawer=drawer,
+            door=door,
+            pressed=self._pressed,
+            handles=self._handles(drawer, door),
+            tray=self._tray(drawer),
+        )
+
+    def save(self) -> Snapshot:
+        """Save the state; `restore` brings it back to the last bit. Free it with `forget`."""
+        arm = self.arm
+        return Snapshot(
+            self._episode, self._client.saveState(), arm.position.copy(), arm.rotation.copy(),
+            arm.joints.copy(), arm.grip, self._pressed, self._steps, dict(self._origins),
+        )  # fmt: skip
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a saved state of this scene.
+
+        Raises:
+            ValueError: the world was reset since, and the saved state is gone with its bodies.
+        """
+        if snapshot.episode != self._episode:
+            raise ValueError("A snapshot can only be restored before the next reset of its world.")
+        self._client.restoreState(snapshot.physics)
+        arm = self.arm
+        arm.position, arm.rotation = snapshot.position.copy(), snapshot.rotation.copy()
+        arm.joints, arm.grip = snapshot.joints.copy(), snapshot.grip
+        self._pressed, self._steps, self._origins = snapshot.pressed, snapshot.steps, dict(snapshot.origins)
+        fixtures.light(self._client, self._furniture, self._pressed)
+        arm.drive()  # motor targets are not part of what PyBullet saves
+
+    def forget(self, snapshot: Snapshot) -> None:
+        """Free the memory of a snapshot."""
+        self._client.removeState(snapshot.physics)
+
+    def close(self) -> None:
+        """Free the physics clients."""
+        self._client.disconnect()
+        self._kinematics.close()
+
+    def _advance(self) -> None:
+        client, button = self._client, self._furniture.button
+        for _ in range(SUBSTEPS):
+            client.stepSimulation()
+            if not self._pressed and client.getJointState(button, 0)[0] > 0.5 * fixtures.CAP_TRAVEL:
+                self._pressed = True
+                fixtures.light(client, self._furniture, True)
+        self._steps += 1
+
+    def _pose(self, name: str) -> tuple[Array, Array]:
+        position, turn = self._client.getBasePositionAndOrientation(self._objects[name])
+        return np.asarray(position), np.asarray(turn)
+
+    def _body(self, name: str) -> Body:
+        spec = self._specs[name]
+        position, (x, y, z, w) = self._pose(name)
+        up = np.array([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)])
+        return Body(
+            name, spec.kind, spec.colour, spec.size, position, up, self._origins.get(name, position),
+            spec.width, spec.height,
+        )  # fmt: skip
+
+    def _handles(self, drawer: float, door: float) -> dict[str, Array]:
+        assert self.scene is not None
+        scene, grip = self.scene, fixtures.GRIP_HEIGHT
+        x, y = scene.button
+        return {
+            "drawer": np.array([scene.cabinet, fixtures.FACE - drawer - fixtures.DRAWER_GAP, grip]),
+            "door": np.array([scene.rail - door, fixtures.RAIL_Y + fixtures.DOOR_GAP, grip]),
+            "button": np.array([x, y + fixtures.CAP_OFFSET, fixtures.CAP_TOP]),
+        }
+
+    def _tray(self, drawer: float) -> Array:
+        """Middle of the part of the drawer that is out; with the drawer shut, of all of it."""
+        assert self.scene is not None
+        out = max(drawer, 0.25 * DRAWER_TRAVEL)
+        return np.array([self.scene.cabinet, fixtures.FACE - drawer + 0.5 * out + 0.008, 0.03])
+
+    def _camera(self, name: str) -> Camera:
+        assert self.scene is not None, "reset() the world before rendering it"
+        if name not in self.scene.cameras:
+            raise unknown("camera", name, self.scene.cameras)
+        return self.scene.cameras[name]
+
+    def _view_matrix(self, camera: Camera) -> list[float]:
+        if camera.mount == "base":
+            eye, target, up = np.array(camera.eye), np.array(camera.target), np.array([0.0, 0.0, 1.0])
+        else:
+            position, rotation = self.arm.hand()
+            eye = position + rotation @ np.array(camera.eye)
+            target = position + rotation @ np.array(camera.target)
+            up = rotation[:, 0]
+        return list(pybullet.computeViewMatrix(eye.tolist(), target.tolist(), up.tolist()))
