@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot_skills.robot import Float, Image
 from robot_skills.skill import SkillCall
@@ -17,6 +18,8 @@ from sim.experts.expert import expert_for
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.tasks import Task, sample_task
 from sim.tabletop.world import CONTROL_RATE, TabletopWorld
+
+Array = NDArray[np.float64]
 
 #: Steps recorded after the end, so that a policy learns to hold still and to say that it is over.
 HOLD = 4
@@ -74,11 +77,16 @@ def demonstrate(world: TabletopWorld, skill: str, seed: int, noise: float) -> De
         )
         executed = action.copy()
         if over == 0:
-            executed[:3] += rng.normal(0.0, scale, 3).astype(np.float32)
+            executed[:3] += rng.normal(0.0, scale * nearness(state.tool - frames[-1]["aim"]), 3)
             if skill == "pick" and noise > 0 and state.gripped and rng.random() < SLIP:
                 executed[6] = -1.0
         world.act(np.clip(executed, -1.0, 1.0))
     return _demonstration(world, task, frames, over > 0)
+
+
+def nearness(offset: Array) -> float:
+    """Noise fades from 10 cm away from the target on, as a policy's errors do."""
+    return float(np.clip(np.linalg.norm(offset) / 0.10, 0.4, 1.0))
 
 
 def _demonstration(world: TabletopWorld, task: Task, frames: list[dict[str, Any]], ended: bool) -> Demonstration:

@@ -74,9 +74,9 @@ def pick(state: State, args: Mapping[str, str]) -> Act:
         return towards(state, np.array([*grasp[:2], max(TRANSIT, grasp[2])]), OPEN), False
     if state.opening < SHUT:  # shut on nothing: open again, and a little higher
         return towards(state, grasp + [0, 0, 0.06], OPEN), False
-    if aside < 0.013 and state.tool[2] < grasp[2] + 0.012:
+    if aside < 0.009 and state.tool[2] < grasp[2] + 0.012:
         return towards(state, grasp, CLOSE), False
-    return towards(state, funnel(grasp, aside, 0.010, TRANSIT - 0.05), OPEN), False
+    return towards(state, funnel(grasp, aside, 0.008, TRANSIT - 0.05), OPEN), False
 
 
 def place(state: State, args: Mapping[str, str]) -> Act:
@@ -85,7 +85,8 @@ def place(state: State, args: Mapping[str, str]) -> Act:
     done = predicates.on if args["relation"] == "on" else predicates.inside
     if body.name in state.gripped:
         hang = state.tool[2] - body.bottom
-        release = spot + [0, 0, min(hang, body.height) + RELEASE[_surface(args)]]
+        off = (state.tool - body.position)[:2]  # it may be held off the middle
+        release = spot + [*off, min(hang, body.height) + RELEASE[_surface(args)]]
         aside = distance_aside(state, release)
         if aside < 0.012 and state.tool[2] < release[2] + 0.012:
             return towards(state, release, OPEN), False
@@ -148,13 +149,18 @@ def _slide(state: State, fixture: str, done: bool, sign: float) -> Act:
     low = state.tool[2] < handle[2] + 0.018
     if done and not (low and _room_left(state, fixture, sign)):
         over = state.tool[2] > RETREAT - 0.02
-        return towards(state, np.array([*state.tool[:2], RETREAT]), CLOSE), over
+        # Back to the middle of the gap first: pressed against the handle, the fingers would not slide up.
+        way_out = handle if state.tool[2] < handle[2] + 0.04 else state.tool
+        return towards(state, np.array([*way_out[:2], RETREAT]), CLOSE), over
     offset = state.tool - handle
     across = float(abs(np.cross(axis[:2], offset[:2])))
     if low and across < 0.03 and abs(float(offset[:2] @ axis[:2])) < 0.030:
-        step = 0.04 * axis - 0.5 * (offset - (offset @ axis) * axis)
+        step = 0.03 * axis - 0.5 * (offset - (offset @ axis) * axis)
         return towards(state, state.tool + step / GAIN, CLOSE), False
-    return towards(state, funnel(handle, aside, 0.010, 0.09), CLOSE), False
+    # Fingers that are not shut yet would catch on the handle.
+    spread = 0.09 if state.opening > SHUT else 0.0
+    goal = funnel(handle, aside, 0.010, 0.09)
+    return towards(state, np.maximum(goal, [goal[0], goal[1], handle[2] + spread]), CLOSE), False
 
 
 def _room_left(state: State, fixture: str, sign: float) -> bool:

@@ -72,6 +72,11 @@ class Arm:
                 self.body, finger, lateralFriction=FINGER_FRICTION, spinningFriction=0.05, rollingFriction=0.005
             )
             client.changeVisualShape(self.body, finger, rgbaColor=[0.25, 0.25, 0.28, 1])
+        # The real hand drives both fingers with one motor.
+        gear = client.createConstraint(
+            self.body, FINGERS[0], self.body, FINGERS[1], client.JOINT_GEAR, [1, 0, 0], [0, 0, 0], [0, 0, 0]
+        )
+        client.changeConstraint(gear, gearRatio=-1, erp=0.1, maxForce=50)
         client.changeVisualShape(self.body, HAND, rgbaColor=[0.85, 0.86, 0.88, 1])
         self.position, self.rotation = np.zeros(3), DOWN
         self.joints = np.array(REST)

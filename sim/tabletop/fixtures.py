@@ -1,7 +1,8 @@
 """The fixed furniture: table, cabinet with a drawer, door on a rail, button with a lamp.
 
 Drawer and door have a handle with a gap that the closed gripper fits into from above: whatever moves it
-one way moves it the other way too, without a grasp.
+one way moves it the other way too, without a grasp. Handles stay below 5.5 cm, so that the hand passes
+over them when it works on the table beside them.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ TABLE = (0.66, 0.64, 0.60)
 LAMP_OFF, LAMP_ON = (0.22, 0.20, 0.16), (1.0, 0.95, 0.25)
 
 #: Front face of the cabinet, y; half its width, x; its height.
-FACE, HALF_WIDTH, HEIGHT = 0.34, 0.120, 0.095
+FACE, HALF_WIDTH, HEIGHT = 0.34, 0.120, 0.078
 #: Half the width and the length of the space in the drawer, and the height of its walls.
-TRAY_HALF, TRAY_LENGTH, TRAY_WALL = 0.100, 0.150, 0.055
+TRAY_HALF, TRAY_LENGTH, TRAY_WALL = 0.100, 0.150, 0.045
 #: From the drawer's front to the middle of the gap behind its fin, and the same for the door's panel.
 DRAWER_GAP, DOOR_GAP, HALF_GAP = 0.028, 0.036, 0.028
-GRIP_HEIGHT = 0.045
+GRIP_HEIGHT = 0.042
 RAIL_Y = -0.37
 CAP_OFFSET, LAMP_OFFSET, CAP_TOP, CAP_TRAVEL = -0.024, 0.028, 0.030, 0.008
 #: Joint force that stands for friction, N; spring force under the cap, N.
@@ -80,10 +81,10 @@ def _drawer(client: Any, scene: Scene) -> int:
     length, half, top = TRAY_LENGTH, TRAY_HALF, TRAY_WALL
     back = panel + length
     parts: list[Part] = [
-        ((half + 0.012, panel / 2, 0.036), (0, panel / 2, 0.038), LIGHT),
+        ((half + 0.012, panel / 2, 0.028), (0, panel / 2, 0.030), LIGHT),
         ((half, length / 2, 0.003), (0, panel + length / 2, 0.006), LIGHT),
         ((half, wall / 2, top / 2), (0, back, top / 2 + 0.003), LIGHT),
-        ((0.035, 0.005, 0.027), (0, -2 * DRAWER_GAP - 0.005, 0.043), STEEL),
+        ((0.035, 0.005, 0.019), (0, -2 * DRAWER_GAP - 0.005, 0.035), STEEL),
     ]
     for side in (-1, 1):
         parts.append(((wall / 2, length / 2, top / 2), (side * half, panel + length / 2, top / 2 + 0.003), LIGHT))
@@ -104,7 +105,7 @@ def _door(client: Any, scene: Scene) -> int:
     _boxes(client, niche)
     parts: list[Part] = [((0.072, 0.004, 0.034), (0, 0.004, 0.037), LIGHT)]
     for side in (-1, 1):
-        parts.append(((0.005, 0.028, 0.024), (side * (HALF_GAP + 0.005), 0.036, 0.044), STEEL))
+        parts.append(((0.005, 0.028, 0.019), (side * (HALF_GAP + 0.005), 0.036, 0.035), STEEL))
     return _slider(client, parts, (x, RAIL_Y, 0.002), (-1, 0, 0), DOOR_TRAVEL, scene.door)
 
 

@@ -40,8 +40,8 @@ GRASPABLE = ("block", "cylinder", "ball")
 FIXTURES = ("drawer", "door", "button", "table")
 
 #: Where objects may stand, edges included: ((x low, x high), (y low, y high)). An open drawer's handle
-#: reaches y = 0.14 and the door's rail y = -0.31.
-AREA = ((0.34, 0.66), (-0.285, 0.135))
+#: reaches y = 0.14, the door's y = -0.31, and the open hand 5.5 cm to either side.
+AREA = ((0.34, 0.66), (-0.265, 0.100))
 #: Free space between two footprints: a finger is 1.4 cm thick and the open hand is 11 cm wide.
 CLEARANCE = 0.036
 #: Where an episode may begin with the gripper: lowest and highest corner, in reach and above everything.

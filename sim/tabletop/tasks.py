@@ -25,6 +25,8 @@ from sim.tabletop.world import TabletopWorld
 PUSH_BEHIND, PUSH_AHEAD = 0.075, 0.125
 #: How high things are held when a placing task begins, m (tool).
 HELD = (0.17, 0.30)
+#: How far off the middle of the fingers a thing may be held, m.
+GRASP_ERROR = np.array([0.007, 0.0, 0.006])
 Result: TypeAlias = "tuple[Scene, SkillCall, str | None]"
 
 
@@ -46,7 +48,8 @@ class Task:
         """Bring a world to the start of this episode."""
         world.reset(self.scene)
         if self.held is not None:
-            world.put_in_hand(self.held)
+            rng = np.random.default_rng([self.seed, 1])
+            world.put_in_hand(self.held, rng.uniform(-GRASP_ERROR, GRASP_ERROR))
             world.begin_command()
 
 

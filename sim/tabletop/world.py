@@ -103,10 +103,10 @@ class TabletopWorld:
         """Remember where everything is: `moved` is judged from here."""
         self._origins = {name: self._pose(name)[0] for name in self._objects}
 
-    def put_in_hand(self, name: str) -> None:
-        """Put an object between the fingers and close them: how a placing task begins."""
+    def put_in_hand(self, name: str, offset: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
+        """Put an object between the fingers, (3,) m off their middle, and close them: a placing task begins."""
         client, body = self._client, self._objects[name]
-        position, _ = self.arm.tool()
+        position = self.arm.tool()[0] + np.asarray(offset)
         _, turn = self._pose(name)
         hold = client.createConstraint(
             body, -1, -1, -1, client.JOINT_FIXED, [0, 0, 0], [0, 0, 0], position.tolist(), [0, 0, 0, 1], turn.tolist()

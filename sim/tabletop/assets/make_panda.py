@@ -23,7 +23,7 @@ SOURCE = Path(pybullet_data.getDataPath()) / "franka_panda"
 DIRECTIONS = 26
 COLLIDING = {"panda_link5", "panda_link6", "panda_link7", "panda_hand"}
 #: A box (size, centre) stands for a finger: its inner face is the pad, at y = 0 of the finger's frame.
-FINGER_SIZE, FINGER_CENTRE = (0.018, 0.014, 0.050), (0.0, 0.007, 0.029)
+FINGER_SIZE, FINGER_CENTRE = (0.022, 0.014, 0.050), (0.0, 0.007, 0.029)
 
 
 def read_vertices(path: Path) -> NDArray[np.float64]:
