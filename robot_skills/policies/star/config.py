@@ -1,0 +1,158 @@
+"""Settings of a STAR policy: the same object is a recipe's `config:` and a trained folder's config.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from robot_skills.errors import InputError
+from robot_skills.policies.language import LanguageConfig
+from robot_skills.policies.registry import FORMAT_VERSION
+from robot_skills.policies.settings import check_choice, check_range
+from robot_skills.policies.star.rotation import ESTIMATORS
+from robot_skills.policies.vision import VisionConfig
+from robot_skills.training.configuration import from_mapping, to_mapping
+
+
+@dataclass(frozen=True)
+class CodesConfig:
+    """Skill codes: a residual VQ autoencoder of action chunks.
+
+    Attributes:
+        levels: D. Two levels of 16 name 256 motions, enough to tell the modes of a primitive apart; what
+            finer levels would add is the expert's noise, and precision is the offset's part.
+        codes: K, of each level.
+        latent: size of a code vector.
+        width: of the two hidden layers of encoder and decoder.
+        estimator: gradient through the quantizer, "rotation" or "ste". No data of ours decides (feasibility
+            probe: reconstruction .0881 and .0850, one run each): rotation is the paper's.
+        decay: of the codebooks' moving averages; .99 with rotation, .8 was far worse
+            (`vector-quantize-pytorch` issue 167).
+        commitment: weight of the commitment loss, .25 as in van den Oord et al. 2017.
+        level_dropout: share of samples decoded from their first levels alone, so that coarse codes mean
+            something by themselves.
+        revive_steps: dead codes are revived in this many first steps of the stage; then codes settle.
+    """
+
+    levels: int = 2
+    codes: int = 16
+    latent: int = 32
+    width: int = 128
+    estimator: str = "rotation"
+    decay: float = 0.99
+    commitment: float = 0.25
+    level_dropout: float = 0.1
+    revive_steps: int = 2000
+
+    def __post_init__(self) -> None:
+        for name in ("levels", "latent", "width"):
+            check_range(f"codes.{name}", getattr(self, name), 1)
+        check_range("codes.codes", self.codes, 2)
+        check_choice("estimator", self.estimator, tuple(ESTIMATORS))
+        check_range("codes.decay", self.decay, 0, 0.99999)
+        check_range("codes.commitment", self.commitment, 0)
+        check_range("codes.level_dropout", self.level_dropout, 0, 1)
+        check_range("codes.revive_steps", self.revive_steps, 0)
+
+
+@dataclass(frozen=True)
+class StarConfig:
+    """A STAR policy.
+
+    Attributes:
+        cameras: names, each with an encoder of its own.
+        shift: random shift of each camera's images in training, pixels. A wrist camera sees a pixel as
+            fewer millimetres than the front one, but its image is also where the gripper will close.
+        image_size: pixels of a side; 64 renders and trains fastest.
+        history: H, states in `PolicyInput.history`; 1, or more where motion tells what a state does not.
+        state_size: S.
+        state_noise: training noise on the normalised state; .02 is about 2 mm of position.
+        chunk: T; .8 s at 10 Hz.
+        execute: actions played of a chunk; the probe's 4 of 8.
+        width, layers, heads: of the transformer, whose seven tokens need no more.
+        feature: size of the features that the offset and the target are read from.
+        offset_width: of the two hidden layers of the offset head, which carries the precision.
+        teacher_forcing: weight of the offset's loss on the data's own codes; the rest goes to codes the
+            model picks. Where a mode c has probability p, the share of c's actions among what the offset
+            learns for (c) is then at least .5 + p / 2 with sampled codes: its L1 median stays in the mode.
+        own_codes: how the model picks codes in training, "sample" or "greedy"; sampled ones cover every
+            code that may be picked.
+        code_smoothing: label smoothing of the codes' cross entropy.
+        action_weight, code_weight, target_weight, end_weight: of the losses. Target against action as in
+            the probe, where it was the largest effect seen; codes low, since cross entropy stays at the
+            entropy of the expert's noise.
+        end_positive_weight: of steps at which the skill is over, which are few.
+        temperature: 0 picks the likeliest codes; above, they are sampled at this temperature.
+        seed: of that sampling.
+        codes_steps, policy_steps, batch_size, learning_rate: of the stages, if the recipe does not say.
+    """
+
+    cameras: tuple[str, ...] = ("front", "wrist")
+    shift: tuple[int, ...] = (3, 1)
+    image_size: int = 64
+    history: int = 1
+    state_size: int = 10
+    state_noise: float = 0.02
+    chunk: int = 8
+    execute: int = 4
+    codes: CodesConfig = field(default_factory=CodesConfig)
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    width: int = 128
+    layers: int = 2
+    heads: int = 4
+    feature: int = 256
+    offset_width: int = 256
+    teacher_forcing: float = 0.5
+    own_codes: str = "sample"
+    code_smoothing: float = 0.05
+    action_weight: float = 1.0
+    code_weight: float = 0.1
+    target_weight: float = 0.5
+    end_weight: float = 0.1
+    end_positive_weight: float = 2.0
+    temperature: float = 0.0
+    seed: int = 0
+    codes_steps: int = 3000
+    policy_steps: int = 20_000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not self.cameras or len(set(self.cameras)) != len(self.cameras):
+            raise InputError(f"cameras names each camera once, at least one, not {list(self.cameras)}.")
+        if len(self.shift) != len(self.cameras):
+            raise InputError(f"shift holds one number a camera ({len(self.cameras)}), not {len(self.shift)}.")
+        for shift in self.shift:
+            check_range("shift", shift, 0, self.image_size // 4)
+        for name in ("history", "chunk", "layers", "heads", "feature", "offset_width", "batch_size"):
+            check_range(name, getattr(self, name), 1)
+        for name in ("codes_steps", "policy_steps"):
+            check_range(name, getattr(self, name), 1)
+        check_range("image_size", self.image_size, 16)
+        check_range("state_size", self.state_size, 3)
+        check_range("execute", self.execute, 1, self.chunk)
+        if self.width % self.heads or self.width < 1:
+            raise InputError(f"The width {self.width} is not divisible by {self.heads} heads.")
+        for name in ("teacher_forcing", "code_smoothing"):
+            check_range(name, getattr(self, name), 0, 1)
+        for name in ("action_weight", "code_weight", "target_weight", "end_weight", "end_positive_weight"):
+            check_range(name, getattr(self, name), 0)
+        for name in ("state_noise", "temperature", "learning_rate"):
+            check_range(name, getattr(self, name), 0)
+        check_choice("way to pick codes in training (own_codes)", self.own_codes, ("sample", "greedy"))
+
+    def to_json(self) -> dict[str, Any]:
+        """What config.json holds."""
+        return {"policy": "star", "format_version": FORMAT_VERSION, **to_mapping(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> StarConfig:
+        """The inverse of `to_json`; settings left out keep their defaults.
+
+        Raises:
+            InputError: a setting is unknown, of the wrong type or out of range.
+        """
+        settings = {key: value for key, value in data.items() if key not in ("policy", "format_version")}
+        return from_mapping(cls, settings, "config of the policy 'star'")
