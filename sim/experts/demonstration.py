@@ -6,14 +6,17 @@ label says what to do there.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_skills.library import SkillLibrary
 from robot_skills.robot import Float, Image
-from robot_skills.skill import SkillCall
+from robot_skills.skill import Skill, SkillCall
 from sim.experts.expert import expert_for
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.tasks import Task, sample_task
@@ -90,9 +93,7 @@ def nearness(offset: Array) -> float:
 
 
 def _demonstration(world: TabletopWorld, task: Task, frames: list[dict[str, Any]], ended: bool) -> Demonstration:
-    from robot_skills.library import SkillLibrary
-
-    skill = SkillLibrary.open().skills[task.skill]
+    skill = _skills()[task.skill]
     graph = scene_graph(world.state())
     reached = graph.holds(skill.goal(task.call))
     reason = "" if ended and reached else ("goal not reached" if ended else f"not over after {LIMIT} steps")
@@ -112,3 +113,9 @@ def _demonstration(world: TabletopWorld, task: Task, frames: list[dict[str, Any]
         reason=reason,
         extra={"seconds": len(frames) / CONTROL_RATE},
     )
+
+
+@functools.cache
+def _skills() -> Mapping[str, Skill]:
+    """The packaged cards: they say when a skill has succeeded, and how it is put into words."""
+    return SkillLibrary.open().skills
