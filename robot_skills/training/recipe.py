@@ -1,0 +1,208 @@
+"""What to collect, and what to train on it: the YAML files under `datasets/`, as frozen dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from robot_skills.errors import InputError, unknown
+from robot_skills.policies.policy import Policy, Stage
+from robot_skills.policies.registry import policy_class
+from robot_skills.training.configuration import from_mapping, read_yaml
+
+#: Seeds below are for training, seeds from here on for validation (choosing a checkpoint, a setting).
+FIRST_VALIDATION_SEED = 900_000
+#: Seeds from here on are for evaluation only.
+FIRST_EVALUATION_SEED = 1_000_000
+
+#: Where `collect` puts data sets, and where a recipe's relative names are looked for.
+DATA_FOLDER = Path("out/data")
+
+
+@dataclass(frozen=True)
+class CollectRecipe:
+    """Demonstrations to collect in simulation.
+
+    Attributes:
+        skill: what to demonstrate.
+        episodes: successful demonstrations wanted; failed ones are dropped and counted.
+        first_seed: episodes are tried with this seed and those after it, all below 900,000.
+        noise: standard deviation of the Gaussian noise on each executed action; the label stays clean. It
+            puts recoveries into the data.
+        workers: processes.
+        image_size: (height, width) of every camera, pixels.
+    """
+
+    skill: str
+    episodes: int
+    first_seed: int = 0
+    noise: float = 0.25
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    cameras: tuple[str, ...] = ("front", "wrist")
+    image_size: tuple[int, int] = (64, 64)
+
+    def __post_init__(self) -> None:
+        _positive(self, "episodes", "workers")
+        _range(self, "noise", 0.0, 1.0)
+        if not 0 <= self.first_seed < FIRST_VALIDATION_SEED:
+            raise InputError(
+                f"first_seed is {self.first_seed}; seeds for training lie in 0 to "
+                f"{FIRST_VALIDATION_SEED - 1} (then: validation; from {FIRST_EVALUATION_SEED}: evaluation)."
+            )
+        if min(self.image_size) < 1 or not self.cameras:
+            raise InputError("cameras and image_size name at least one camera of at least one pixel.")
+
+    @classmethod
+    def read(cls, path: Path | str) -> CollectRecipe:
+        """Read a YAML file.
+
+        Raises:
+            InputError: naming the file and the key that is wrong.
+        """
+        return from_mapping(cls, read_yaml(path, "collection recipe"), str(path))
+
+
+@dataclass(frozen=True)
+class PolicyChoice:
+    """A registered policy and the fields of its config that differ from the defaults."""
+
+    name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self) -> Policy:
+        """Make the policy with fresh weights.
+
+        Raises:
+            InputError: no such policy, or its config has no such key or value.
+        """
+        cls = policy_class(self.name)
+        hints = typing.get_type_hints(cls.__init__)
+        named = (kind for hint in hints.values() for kind in (hint, *typing.get_args(hint)))
+        config = next((kind for kind in named if dataclasses.is_dataclass(kind)), None)
+        if config is None:
+            raise TypeError(f"The policy {self.name!r} is not built from an annotated frozen dataclass.")
+        make = typing.cast("typing.Callable[[Any], Policy]", cls)
+        return make(
+            from_mapping(typing.cast(type, config), self.config, f"config of the policy {self.name!r}")
+        )
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """What a recipe changes of a phase of training; None keeps the policy's own number."""
+
+    steps: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+
+    def __post_init__(self) -> None:
+        _positive(self, "steps", "batch_size", "learning_rate")
+        _range(self, "weight_decay", 0.0, 1.0)
+
+    def apply(self, stage: Stage) -> Stage:
+        """The phase with these settings."""
+        changes = {name: value for name, value in vars(self).items() if value is not None}
+        return dataclasses.replace(stage, **changes)
+
+
+@dataclass(frozen=True)
+class TrainRecipe:
+    """A policy to train, and how.
+
+    Attributes:
+        name: of the result; on its card.
+        data: episode stores: folders, or names of folders in `out/data`.
+        policy: which, and its config.
+        skill: the skill it is for; its card is put beside the weights.
+        seed: of the initial weights, the order of the data and the augmentation.
+        stages: name of a phase -> what to change of it.
+        warmup: share of a phase over which the learning rate rises.
+        ema_decay: of the averaged weights, which are what is evaluated and exported.
+        gradient_clip: largest norm of a gradient.
+        validation_fraction: share of the episodes held out, to see over-fitting.
+        validate_every: steps between two held-out losses.
+        checkpoint_every: steps between two checkpoints.
+        threads: of PyTorch; None leaves its default.
+    """
+
+    name: str
+    data: tuple[str, ...]
+    policy: PolicyChoice
+    skill: str | None = None
+    seed: int = 0
+    stages: Mapping[str, StageSettings] = field(default_factory=dict)
+    warmup: float = 0.1
+    ema_decay: float = 0.999
+    gradient_clip: float = 1.0
+    validation_fraction: float = 0.05
+    validate_every: int = 500
+    checkpoint_every: int = 500
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        _positive(self, "gradient_clip", "validate_every", "checkpoint_every", "threads")
+        _range(self, "warmup", 0.0, 1.0)
+        _range(self, "ema_decay", 0.0, 1.0)
+        _range(self, "validation_fraction", 0.0, 0.5)
+        if self.seed < 0:
+            raise InputError(f"seed is 0 or more, not {self.seed}.")
+        if not self.data:
+            raise InputError("data names at least one data set.")
+
+    @classmethod
+    def read(cls, path: Path | str) -> TrainRecipe:
+        """Read a YAML file.
+
+        Raises:
+            InputError: naming the file and the key that is wrong.
+        """
+        return from_mapping(cls, read_yaml(path, "training recipe"), str(path))
+
+    def folders(self) -> list[Path]:
+        """Where the data lies: a folder as named, or one of that name in `out/data`.
+
+        Raises:
+            InputError: a data set is in neither place.
+        """
+        found = []
+        for name in self.data:
+            places = [Path(name), DATA_FOLDER / name]
+            place = next((place for place in places if place.is_dir()), None)
+            if place is None:
+                raise InputError(
+                    f"The recipe {self.name!r} learns from {name!r}, and neither {places[0]} nor {places[1]} "
+                    "exists: collect it first (robot-skills collect RECIPE -o FOLDER)."
+                )
+            found.append(place)
+        return found
+
+    def plan(self, policy: Policy) -> tuple[Stage, ...]:
+        """The policy's phases of training with this recipe's settings.
+
+        Raises:
+            InputError: the recipe names a phase that the policy does not have.
+        """
+        stages = policy.stages()
+        for name in self.stages:
+            if name not in {stage.name for stage in stages}:
+                raise unknown("stage", name, (stage.name for stage in stages))
+        return tuple(self.stages.get(stage.name, StageSettings()).apply(stage) for stage in stages)
+
+
+def _positive(recipe: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(recipe, name)
+        if value is not None and not value > 0:
+            raise InputError(f"{name} is above 0, not {value}.")
+
+
+def _range(recipe: Any, name: str, low: float, high: float) -> None:
+    value = getattr(recipe, name)
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{name} lies in {low:g} to {high:g}, not {value}.")

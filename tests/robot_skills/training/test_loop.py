@@ -1,0 +1,164 @@
+"""Training as a user meets it: it learns, it is killed, it goes on exactly, it leaves a readable folder."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from robot_skills.data.loader import Windows
+from robot_skills.data.store import EpisodeStore
+from robot_skills.errors import InputError
+from robot_skills.training import recipe as recipe_module
+from robot_skills.training.loop import Trainer, TrainResult, one_cycle
+from robot_skills.training.recipe import PolicyChoice, StageSettings, TrainRecipe
+from robot_skills.training.run import train
+from tests.robot_skills.training.tiny import TinyConfig, TinyPolicy, make_store
+
+
+@pytest.fixture(autouse=True)
+def _tiny_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe_module, "policy_class", lambda name: TinyPolicy)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_store(tmp_path_factory.mktemp("data") / "blocks")
+
+
+def make_recipe(data: Path, **changes: object) -> TrainRecipe:
+    fields: dict[str, object] = {
+        "name": "tiny",
+        "data": (str(data),),
+        "policy": PolicyChoice("tiny"),
+        "validation_fraction": 0.2,
+        "validate_every": 2,
+        "checkpoint_every": 1,
+        **changes,
+    }
+    return TrainRecipe(**fields)  # type: ignore[arg-type]
+
+
+class Killed(BaseException):
+    """What stands for a kill: nothing of the loop's catches it."""
+
+
+def run(
+    recipe: TrainRecipe, folder: Path, resume: bool = False, kill_at: int | None = None
+) -> tuple[TinyPolicy, TrainResult | None, list[float]]:
+    """Train as `train` does, and note each loss; die in the update after `kill_at` updates."""
+    torch.manual_seed(recipe.seed)
+    policy = TinyPolicy(TinyConfig())
+    losses: list[float] = []
+    inner = policy.loss
+
+    def loss(name, batch):  # type: ignore[no-untyped-def]
+        if not policy.training:
+            return inner(name, batch)
+        if kill_at is not None and len(losses) == kill_at:
+            raise Killed
+        value, metrics = inner(name, batch)
+        losses.append(value.item())
+        return value, metrics
+
+    policy.loss = loss  # type: ignore[method-assign]
+    stores = [EpisodeStore.open(path) for path in recipe.folders()]
+    training, held_out = Windows(stores, ("front",), 2, 4).split(recipe.validation_fraction, recipe.seed)
+    trainer = Trainer(policy, recipe, training, held_out, folder, Console(file=io.StringIO()))
+    try:
+        return policy, trainer.run(resume), losses
+    except Killed:
+        return policy, None, losses
+
+
+@pytest.mark.parametrize("kill_at", [2, 4, 6])
+def test_a_killed_run_goes_on_bitwise(data: Path, tmp_path: Path, kill_at: int) -> None:
+    recipe = make_recipe(data)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole, result, losses = run(recipe, tmp_path / "whole")
+    _, none, first = run(recipe, tmp_path / "parts", kill_at=kill_at)
+    torch.randn(7)  # whatever happened to the generators in between
+    parts, resumed, second = run(recipe, tmp_path / "parts", resume=True)
+    assert none is None
+    assert (len(first), len(first) + len(second)) == (kill_at, 8)
+    assert first + second == losses
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
+    assert result is not None
+    assert resumed is not None
+    assert resumed.metrics == result.metrics
+
+
+def test_work_after_the_last_checkpoint_is_done_again(data: Path, tmp_path: Path) -> None:
+    recipe = make_recipe(data, checkpoint_every=3)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole, _, losses = run(recipe, tmp_path / "whole")
+    run(recipe, tmp_path / "parts", kill_at=2)  # no checkpoint yet: resuming starts anew
+    _, _, again = run(recipe, tmp_path / "parts", resume=True, kill_at=6)
+    _, _, rest = run(recipe, tmp_path / "parts", resume=True)  # the last was after phase 1's 4 steps
+    assert again == losses[:6]
+    assert rest == losses[4:]
+
+
+def test_a_run_is_not_overwritten_or_changed_midway(data: Path, tmp_path: Path) -> None:
+    run(make_recipe(data), tmp_path, kill_at=3)
+    with pytest.raises(InputError, match="--resume"):
+        run(make_recipe(data), tmp_path)
+    with pytest.raises(InputError, match="another recipe .*stages differ"):
+        run(make_recipe(data, stages={"codes": StageSettings(steps=9)}), tmp_path, resume=True)
+
+
+def test_it_learns_and_the_folder_tells_the_story(data: Path, tmp_path: Path) -> None:
+    settings = {"codes": StageSettings(steps=30), "policy": StageSettings(steps=150, learning_rate=0.03)}
+    recipe = make_recipe(data, skill="pick", stages=settings, checkpoint_every=100, validate_every=50)
+    output = io.StringIO()
+    console = Console(file=output, width=80)
+    result = train(recipe, tmp_path / "out", False, "robot-skills train tiny.yaml -o out", console)
+    metrics = result.metrics["policy"]
+    assert metrics["loss"] < 0.55  # 0.33 + 0.25 is what constant answers reach
+    assert {"held_out_loss", "held_out_error"} <= set(metrics)
+    assert result.samples_per_second > 100
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    wanted = "config.json model.safetensors stats.safetensors README.md training.json skill.yaml logs"
+    assert set(wanted.split()) <= names
+    card = (tmp_path / "out" / "README.md").read_text()
+    for words in ("robot-skills train tiny.yaml -o out", "| 6 | 75 | 0 to 5 |", "perplexity", "threads", "code_use"):
+        assert words in card
+    summary = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert summary["steps"] == 180
+    assert summary["report"]["code_use"] == [1.0, 0.75]
+    assert set(summary["seconds"]) == {"data", "update", "validation", "checkpoint"}
+    assert "tiny: policy: 150/150" in output.getvalue()
+    assert list((tmp_path / "out" / "logs").glob("events.*"))
+
+
+def test_exported_weights_are_the_averaged_ones(data: Path, tmp_path: Path) -> None:
+    policy, _, _ = run(make_recipe(data, ema_decay=1.0), tmp_path)
+    last = load_file(tmp_path / "checkpoint.safetensors")
+    assert not torch.equal(last["model.body.0.weight"], last["average.body.0.weight"])
+    assert torch.equal(policy.body[0].weight, last["average.body.0.weight"])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data: Path, tmp_path: Path) -> None:
+    recipe = make_recipe(data, stages={"policy": StageSettings(learning_rate=1e30)}, gradient_clip=1e30)
+    with pytest.raises(FloatingPointError, match="lower its learning_rate"):
+        run(recipe, tmp_path)
+
+
+def test_one_cycle_rises_peaks_and_falls() -> None:
+    rates = [one_cycle(step, 100, 1.0, 0.2) for step in range(100)]
+    assert rates[0] == pytest.approx(0.04)
+    assert int(np.argmax(rates)) == 20
+    assert max(rates) == 1.0
+    assert rates[-1] == pytest.approx(1e-4)
+    assert all(a < b for a, b in zip(rates[:20], rates[1:21], strict=True))
+    assert all(a > b for a, b in zip(rates[20:], rates[21:], strict=False))
