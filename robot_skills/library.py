@@ -67,14 +67,18 @@ class SkillLibrary:
     _loaded: dict[str, Policy] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def open(cls, folder: Path | str | None = None) -> SkillLibrary:
+    def open(cls, folder: Path | str | None = None, *, new: bool = False) -> SkillLibrary:
         """Read every card in a folder; None is the library that comes with the package.
+
+        Args:
+            folder: the library.
+            new: it may be missing or hold no skill yet: something is about to be added.
 
         Raises:
             InputError: the folder is missing or holds no skill, or a card is damaged.
         """
         folder = PRETRAINED if folder is None else Path(folder)
-        if not folder.is_dir():
+        if not folder.is_dir() and (folder.exists() or not new):
             raise InputError(f"There is no skill library at {folder}.")
         skills = {}
         for path in sorted(folder.glob(f"*/{CARD}")):
@@ -84,7 +88,7 @@ class SkillLibrary:
             if skill.name != path.parent.name:
                 raise InputError(f"{path} is the card of {skill.name!r}; its folder must carry that name.")
             skills[skill.name] = skill
-        if not skills:
+        if not skills and not new:
             raise InputError(f"{folder} is not a skill library: no folder in it holds a {CARD}.")
         return cls(folder, MappingProxyType(skills))
 
@@ -128,12 +132,12 @@ class SkillLibrary:
             self._loaded[name] = load_policy(self.weights(name))
         return self._loaded[name]
 
-    def add(self, source: Path | str, name: str | None = None, *, force: bool = False) -> SkillLibrary:
-        """Copy a trained folder into the library, whole or not at all, and return the library with it.
+    def add(self, source: Path | str, name: str | None = None, *, force: bool = False) -> Skill:
+        """Copy a trained folder into the library's folder, whole or not at all; open it again to use it.
 
         Args:
-            source: the trained folder. A `skill.yaml` in it replaces the card; without one the card of the
-                skill of that name is kept.
+            source: the trained folder. A `skill.yaml` in it becomes the card; without one the library's card
+                of that name is kept, or else that of the packaged skill is taken.
             name: the skill's name; by default that of the source's card, or else the source folder's name.
             force: replace the weights of a skill that is trained already.
 
@@ -145,6 +149,7 @@ class SkillLibrary:
         _check_trained(source)
         if name in self.skills and self.trained(name) and not force:
             raise InputError(f"{self.folder} holds a trained {name!r} already; --force replaces it.")
+        self.folder.mkdir(parents=True, exist_ok=True)
         # Made beside its destination, so that the last step is a rename within one file system.
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{name}.") as scratch:
             new, old = Path(scratch) / "new", Path(scratch) / "old"
@@ -156,7 +161,7 @@ class SkillLibrary:
             if (self.folder / name).exists():
                 (self.folder / name).rename(old)
             new.rename(self.folder / name)
-        return SkillLibrary.open(self.folder)
+        return read_card(self.folder / name / CARD)
 
     def _card_for(self, source: Path, name: str | None) -> tuple[str, Path]:
         """The name a trained folder is added under, and the file that is its card."""
@@ -166,12 +171,14 @@ class SkillLibrary:
                 raise InputError(f"{source / CARD} is the card of {card.name!r}, not of {name!r}.")
             return card.name, source / CARD
         name = name or source.resolve().name
-        if name not in self.skills:
-            raise InputError(
-                f"{source} holds no {CARD} and {self.folder} no skill {name!r} to take the card from; "
-                f"name one of {', '.join(self.skills)}, or write the card."
-            )
-        return name, self.folder / name / CARD
+        for folder in (self.folder, PRETRAINED):
+            if (folder / name / CARD).is_file():
+                return name, folder / name / CARD
+        known = {*self.skills, *SkillLibrary.open().skills}
+        raise InputError(
+            f"{source} holds no {CARD}, and there is no skill {name!r} to take the card from; "
+            f"name one of {', '.join(sorted(known))}, or write the card."
+        )
 
 
 def _check_trained(source: Path) -> None:

@@ -294,7 +294,7 @@ class Cluster:
             started there are used, others are started.
         threads: torch's threads in each actor. One by default: the networks are small, and the result is
             then bit for bit that of a policy in this process with one thread.
-        detached: the actors outlive this process where the cluster does.
+        detached: the actors outlive this process, as the cluster at `address` does.
 
     Raises:
         InputError: Ray does not start, or no cluster answers.
@@ -353,15 +353,19 @@ class Cluster:
         return int(self.chunks(name).health(PATIENCE)["pid"])
 
     def close(self) -> None:
-        """End what was started: the runtime if it was ours, the actors otherwise."""
-        if self._runtime.owned and not self._detached:
-            self._runtime.ray.shutdown()  # not detached: they end with us
-        else:
-            for name in self._started:
-                self._runtime.ray.kill(self._actors[name])
-            if self._runtime.owned:
-                self._runtime.ray.shutdown()
+        """End what was started, except detached actors: the runtime if it was ours, the actors otherwise."""
+        if self._runtime.owned:
+            self._runtime.ray.shutdown()  # ends our actors, unless they are detached
+        elif not self._detached:
+            self.stop(self._started)
         self._started.clear()
+
+    def stop(self, names: Iterable[str]) -> list[str]:
+        """End the actors of these skills, whoever started them, and name those there were."""
+        found = {name: actor for name in names if (actor := self._find(name)) is not None}
+        for actor in found.values():
+            self._runtime.ray.kill(actor)
+        return list(found)
 
     def __enter__(self) -> Cluster:
         return self
