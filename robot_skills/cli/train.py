@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from robot_skills.cli.console import check_output, make_console, write_json
 
 if TYPE_CHECKING:
     from robot_skills.training.loop import TrainResult
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "train",
@@ -26,33 +27,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
-    parser.set_defaults(handler=handle)
 
 
 def handle(args: argparse.Namespace) -> int:
     """Train, export, and say where the result lies."""
-    from rich.console import Console
-
-    from robot_skills.data.store import write_text
     from robot_skills.training.progress import duration
     from robot_skills.training.recipe import TrainRecipe
     from robot_skills.training.run import train
 
-    console = Console()
+    check_output(args.json)
+    console = make_console()
     recipe = TrainRecipe.read(args.recipe)
     began = ["robot-skills", "train", args.recipe, "-o", str(args.output)]
     try:
         result = train(recipe, args.output, args.resume, shlex.join(began), console)
     except KeyboardInterrupt:
-        console.print(f"Stopped. Go on with: {shlex.join([*began, '--resume'])}", soft_wrap=True)
-        return 1
+        console.print(f"Stopped. Go on with: {shlex.join([*began, '--resume'])}")
+        return 130
     seconds = sum(result.seconds.values())
     console.print(
         f"Trained {recipe.name} for {result.steps} steps in {duration(seconds)}: {args.output}",
         soft_wrap=True,
     )
-    if args.json is not None:
-        write_text(args.json, json.dumps(to_json(args.output, result), indent=2) + "\n")
+    write_json(args.json, to_json(args.output, result))
     return 0
 
 

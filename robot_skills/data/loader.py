@@ -3,6 +3,9 @@
 A window starts at any step t of any episode: images at t, the H states up to t (the first one repeated at
 the start), the T actions from t on (after the end: no motion, the gripper as the last action left it, and
 end = 1), and the language argument. Shapes as in `robot_skills.policies.policy`.
+
+Images stay memory-mapped: once the system has read them, gathering is as fast as from arrays in memory, and
+the memory is the system's to take back.
 """
 
 from __future__ import annotations
@@ -26,8 +29,6 @@ from robot_skills.policies.policy import Batch
 from robot_skills.robot import ACTION_SIZE, Float, Image
 
 Index = NDArray[np.int64]
-#: Images are copied to memory up to this many bytes; beyond, they stay memory-mapped.
-IN_MEMORY_BYTES = 4 << 30
 #: The gripper is the last of the seven numbers of an action.
 GRIPPER = ACTION_SIZE - 1
 #: Stream of `_permutation` that chooses held-out episodes; phases of training have 0, 1, ...
@@ -50,7 +51,6 @@ class Windows:
         cameras: the cameras wanted.
         history: H.
         chunk: T.
-        in_memory: images up to this many bytes in all are copied to memory.
 
     Raises:
         InputError: the stores do not fit together, or hold no episode.
@@ -62,7 +62,6 @@ class Windows:
         cameras: Sequence[str],
         history: int,
         chunk: int,
-        in_memory: int = IN_MEMORY_BYTES,
     ) -> None:
         _check_stores(stores, cameras)
         self.history, self.chunk = history, chunk
@@ -71,9 +70,6 @@ class Windows:
         self._end = np.concatenate([store.end for store in stores])
         self._target = np.concatenate([store.target for store in stores])
         self.images = {camera: Frames([store.images(camera) for store in stores]) for camera in cameras}
-        if sum(frames.bytes for frames in self.images.values()) <= in_memory:
-            for frames in self.images.values():
-                frames.load()
         offsets = np.cumsum([0, *(store.frames for store in stores)])
         self._spans = [
             _Span(int(offset) + record.start, record.length, record.text)
@@ -168,16 +164,6 @@ class Frames:
         self._parts = list(parts)
         self._ends = np.cumsum([len(part) for part in parts])
         self.shape: tuple[int, ...] = parts[0].shape[1:]
-
-    @property
-    def bytes(self) -> int:
-        """Size of all images."""
-        return sum(part.nbytes for part in self._parts)
-
-    def load(self) -> None:
-        """Copy all images to memory."""
-        self._parts = [np.concatenate(self._parts)]
-        self._ends = self._ends[-1:]
 
     def take(self, rows: Index, out: Image | None = None) -> Image:
         """Gather (B, h, w, 3) uint8, into `out` where it is given."""

@@ -16,9 +16,11 @@ import torch
 
 from robot_skills import __version__
 from robot_skills.data.store import EpisodeStore, write_text
+from robot_skills.errors import InputError
 from robot_skills.library import CARD, PRETRAINED
 from robot_skills.policies.policy import Policy
 from robot_skills.training.configuration import to_mapping
+from robot_skills.training.evaluation import EvalReport
 from robot_skills.training.loop import TrainResult
 from robot_skills.training.progress import duration
 from robot_skills.training.recipe import TrainRecipe
@@ -183,3 +185,33 @@ def _figures(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_figures(item) for item in value)
     return str(value)
+
+
+def write_success(folder: Path, report: EvalReport, command: str) -> None:
+    """Write an evaluation into the card of a trained folder, in place of the one before.
+
+    Raises:
+        InputError: the folder has no card.
+    """
+    path = folder / "README.md"
+    if not path.is_file():
+        raise InputError(f"{folder} holds no README.md to write the success rate into.")
+    before, heading, after = path.read_text().partition(f"{SUCCESS_HEADING}\n")
+    _, following, rest = after.partition("\n## ")
+    seeds = f"seeds {report.results[0].seed} to {report.results[-1].seed}"
+    machine = hardware()
+    lines = [
+        "",
+        f"{report.headline()}, {seeds}, judged from the simulator's state:",
+        "",
+        f"    {command}",
+        "",
+        "| argument | value | successes |",
+        "|---|---|---|",
+        *(f"| {name} | {value} | {count} of {total} |" for name, value, count, total in report.by_argument()),
+        "",
+        f"Run on {machine['cpu']}, {machine['cores']} cores.",
+        "",
+    ]
+    section = (heading or f"\n{SUCCESS_HEADING}\n") + "\n".join(lines)
+    write_text(path, before + section + following + rest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_work_after_the_last_checkpoint_is_done_again(data: Path, tmp_path: Path
     recipe = make_recipe(data, checkpoint_every=3)
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
-    whole, _, losses = run(recipe, tmp_path / "whole")
+    _, _, losses = run(recipe, tmp_path / "whole")
     run(recipe, tmp_path / "parts", kill_at=2)  # no checkpoint yet: resuming starts anew
     _, _, again = run(recipe, tmp_path / "parts", resume=True, kill_at=6)
     _, _, rest = run(recipe, tmp_path / "parts", resume=True)  # the last was after phase 1's 4 steps
@@ -113,7 +114,7 @@ def test_a_run_is_not_overwritten_or_changed_midway(data: Path, tmp_path: Path) 
     run(make_recipe(data), tmp_path, kill_at=3)
     with pytest.raises(InputError, match="--resume"):
         run(make_recipe(data), tmp_path)
-    with pytest.raises(InputError, match="another recipe .*stages differ"):
+    with pytest.raises(InputError, match=r"another recipe .*stages differ"):
         run(make_recipe(data, stages={"codes": StageSettings(steps=9)}), tmp_path, resume=True)
 
 
@@ -131,7 +132,13 @@ def test_it_learns_and_the_folder_tells_the_story(data: Path, tmp_path: Path) ->
     wanted = "config.json model.safetensors stats.safetensors README.md training.json skill.yaml logs"
     assert set(wanted.split()) <= names
     card = (tmp_path / "out" / "README.md").read_text()
-    for words in ("robot-skills train tiny.yaml -o out", "| 6 | 75 | 0 to 5 |", "perplexity", "threads", "code_use"):
+    for words in (
+        "robot-skills train tiny.yaml -o out",
+        "| 6 | 75 | 0 to 5 |",
+        "perplexity",
+        "threads",
+        "code_use",
+    ):
         assert words in card
     summary = json.loads((tmp_path / "out" / "training.json").read_text())
     assert summary["steps"] == 180
@@ -160,5 +167,5 @@ def test_one_cycle_rises_peaks_and_falls() -> None:
     assert int(np.argmax(rates)) == 20
     assert max(rates) == 1.0
     assert rates[-1] == pytest.approx(1e-4)
-    assert all(a < b for a, b in zip(rates[:20], rates[1:21], strict=True))
-    assert all(a > b for a, b in zip(rates[20:], rates[21:], strict=False))
+    assert all(a < b for a, b in pairwise(rates[:21]))
+    assert all(a > b for a, b in pairwise(rates[20:]))

@@ -1,0 +1,213 @@
+"""`robot-skills eval`: success rate of a skill over fixed seeds, with its interval."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robot_skills.cli.console import check_output, make_console, silence, write_json
+from robot_skills.errors import InputError, require
+from robot_skills.library import CARD, SkillLibrary, read_card
+
+if TYPE_CHECKING:
+    from robot_skills.cli.film import Film
+    from robot_skills.execution import ChunkSource, Step
+    from robot_skills.skill import Skill
+    from robot_skills.training.evaluation import EpisodeResult
+    from sim.tabletop.world import TabletopWorld
+
+EXAMPLES = """\
+examples:
+  robot-skills eval pick --episodes 200 --workers 4
+  robot-skills eval out/train/pick --first-seed 900000     while choosing a checkpoint or a setting
+  robot-skills eval out/train/pick --videos out/failures --json out/pick.json
+
+Success is judged from the simulator's state; the policy sees camera images, proprioception and language
+only. Seeds from 1,000,000 on are for evaluation, 900,000 to 999,999 for validation, those below for training.
+"""
+FILM_SIZE = (480, 640)
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "eval",
+        help="success rate of a skill, with its interval",
+        description="Run a skill's policy over fixed seeds: a row for each episode, successes by argument, "
+        "and the success rate with its 95 % Wilson interval. The number of workers does not change the result.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "skill", metavar="SKILL-or-FOLDER", help="a skill of the library, or a trained folder"
+    )
+    parser.add_argument("--episodes", metavar="N", type=int, default=50, help="how many (default 50)")
+    parser.add_argument(
+        "--first-seed",
+        metavar="S",
+        type=int,
+        default=1_000_000,
+        help="of the first episode (1000000)",
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="W",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="processes (default: all cores)",
+    )
+    parser.add_argument("--local", action="store_true", help="run in this process, without Ray")
+    parser.add_argument("--library", metavar="DIR", type=Path, help="a skill library of your own")
+    parser.add_argument("--videos", metavar="DIR", type=Path, help="film the failures (MP4)")
+    parser.add_argument("--card", action="store_true", help="write the rate into the README.md of the FOLDER")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
+
+
+def handle(args: argparse.Namespace) -> int:
+    """Evaluate and report."""
+    check_output(args.json)
+    name, folder, skill = _find(args.skill, args.library)
+    if args.first_seed < 0 or args.episodes < 1 or args.workers < 1:
+        raise InputError("--episodes and --workers are 1 or more, --first-seed is 0 or more.")
+    require("pybullet", "sim")
+    if args.videos is not None:
+        require("av", "video")
+        args.videos.mkdir(parents=True, exist_ok=True)
+    from robot_skills.training.evaluation import evaluate
+    from robot_skills.training.export import write_success
+
+    console = make_console()
+    _warn(args.first_seed, args.episodes, console)
+    runner = TabletopRunner(str(folder), skill, None if args.videos is None else str(args.videos))
+    seeds = range(args.first_seed, args.first_seed + args.episodes)
+    report = evaluate(name, runner, seeds, args.workers, args.local, console)
+    report.show(console)
+    if args.videos is not None and report.successes < args.episodes:
+        console.print(f"The failures are filmed in {args.videos}.")
+    if args.card:
+        given = f"--episodes {args.episodes} --first-seed {args.first_seed}"
+        write_success(folder, report, f"robot-skills eval {shlex.quote(args.skill)} {given}")
+    write_json(args.json, report.to_json())
+    return 0
+
+
+def _find(name: str, library: Path | None) -> tuple[str, Path, Skill]:
+    """A name for the report, the folder with the weights, and the card."""
+    folder = Path(name)
+    if not (folder / "config.json").is_file():
+        if folder.is_dir() or "/" in name:
+            raise InputError(f"{name} is not a trained policy: there is no {folder / 'config.json'}.")
+        skills = SkillLibrary.open(library)
+        return name, skills.weights(name), skills.skill(name)
+    if not (folder / CARD).is_file():
+        raise InputError(
+            f"{folder} holds no {CARD}, which says what counts as success: copy the skill's there."
+        )
+    return str(folder), folder, read_card(folder / CARD)
+
+
+def _warn(first: int, episodes: int, console: Any) -> None:
+    from robot_skills.training.recipe import FIRST_EVALUATION_SEED, FIRST_VALIDATION_SEED
+
+    if first < FIRST_EVALUATION_SEED:
+        use = "training" if first < FIRST_VALIDATION_SEED else "validation"
+        console.print(
+            f"[yellow]Seeds {first} to {first + episodes - 1} are for {use}: do not report this rate as an "
+            f"evaluation, which begins at seed {FIRST_EVALUATION_SEED}.[/]"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TabletopRunner:
+    """Makes, in its process, a tabletop with a policy and the function that runs a seed's episode.
+
+    Attributes:
+        folder: of the trained policy.
+        videos: where failures are filmed, or None.
+    """
+
+    folder: str
+    skill: Skill
+    videos: str | None
+
+    def __call__(self) -> Callable[[int], EpisodeResult]:
+        """Load the policy and build the world."""
+        import torch
+
+        from robot_skills.execution import LocalChunks
+        from robot_skills.policies.registry import load_policy, read_config
+
+        # One thread everywhere: sums in another order would be other numbers in another process.
+        torch.set_num_threads(1)
+        policy = load_policy(Path(self.folder))
+        size = read_config(Path(self.folder)).get("image_size", 64)
+        side = size if isinstance(size, int) else 64
+        with silence():
+            from sim.tabletop.world import TabletopWorld
+
+            world = TabletopWorld(cameras={camera: (side, side) for camera in policy.cameras})
+        return _Runner(self, world, LocalChunks(policy)).run
+
+
+class _Runner:
+    """Runs episodes; a failed one is run again, the same, for its film."""
+
+    def __init__(self, made_by: TabletopRunner, world: TabletopWorld, chunks: ChunkSource) -> None:
+        self._skill, self._world, self._chunks = made_by.skill, world, chunks
+        self._videos = None if made_by.videos is None else Path(made_by.videos)
+
+    def run(self, seed: int) -> EpisodeResult:
+        result = self._play(seed)
+        if self._videos is not None and not result.success:
+            self._film(seed, result)
+        return result
+
+    def _play(self, seed: int, film: Film | None = None) -> EpisodeResult:
+        from robot_skills.execution import execute
+        from robot_skills.training.evaluation import EpisodeResult
+        from sim.tabletop.oracle import scene_graph
+        from sim.tabletop.tasks import sample_task
+
+        task = sample_task(self._skill.name, seed)
+        task.start(self._world)
+        goal = self._skill.goal(task.call)
+
+        def reached() -> bool:
+            return scene_graph(self._world.state()).holds(goal)
+
+        def shoot(step: Step) -> None:
+            if film is not None:
+                film.see(step.observation.images)
+                film.shoot()
+
+        outcome = execute(
+            self._world, self._skill, task.call, self._chunks, goal_reached=reached, on_step=shoot
+        )
+        return EpisodeResult(
+            seed=seed,
+            success=reached(),
+            status=outcome.status.value,
+            reason=outcome.reason,
+            steps=outcome.steps,
+            seconds=outcome.steps / self._world.spec.control_rate,
+            call=str(task.call),
+        )
+
+    def _film(self, seed: int, result: EpisodeResult) -> None:
+        from robot_skills.cli.film import RED, Film
+
+        path = (self._videos or Path()) / f"{self._skill.name}_{seed}.mp4"
+
+        def camera() -> Any:
+            return self._world.render("film", *FILM_SIZE, film=True)
+
+        with Film(path, camera, result.call, self._world.spec.control_rate) as film:
+            film.caption(f"seed {seed}")
+            self._play(seed, film)
+            film.caption(f"{result.status.replace('_', ' ')}: {result.reason}", RED)
+            film.shoot(1.0)
