@@ -12,6 +12,10 @@ class InputError(ValueError):
     """Bad input. The command line prints its message on one line and exits with 2."""
 
 
+class JobError(RuntimeError):
+    """Work that was well asked for and failed. The command line prints its message and exits with 1."""
+
+
 def unknown(kind: str, name: str, valid: Iterable[str]) -> InputError:
     """Build the error for a name that is not among the valid ones.
 

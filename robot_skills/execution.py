@@ -213,13 +213,13 @@ class ExecutionConfig:
             control step (50 ms at 20 Hz).
         end_threshold: probability of the end above which a step counts as over.
         end_steps: such steps in a row that end the skill: two, so that one doubtful frame does not.
-        patience: seconds of wall time to wait for a chunk. Longer than an actor takes to come back.
+        patience: seconds of wall time to wait for a chunk. Longer than an actor may take to come back.
     """
 
     lead: int = 1
     end_threshold: float = 0.5
     end_steps: int = 2
-    patience: float = 120.0
+    patience: float = 240.0
 
     def __post_init__(self) -> None:
         if self.lead < 0:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from robot_skills.errors import InputError, require
+from robot_skills.errors import InputError, JobError, require
 from robot_skills.execution import Pending
 from robot_skills.library import SkillLibrary
 from robot_skills.policies.policy import Chunk, PolicyInput
@@ -33,8 +34,9 @@ log = logging.getLogger(__name__)
 NAMESPACE = "robot_skills"
 #: Times the same input is asked again after the actor's process died under it.
 ATTEMPTS = 3
-#: Seconds for an actor to come up or come back: importing torch takes 2 to 10 of them.
-PATIENCE = 90.0
+#: Seconds for an actor to come up or come back: 5 when the machine is free, mostly for importing torch, and
+#: many times that when it is busy.
+PATIENCE = 180.0
 #: Seconds between two looks at whether an actor is back.
 POLL = 0.05
 
@@ -150,7 +152,7 @@ class ActorChunks:
         """The actor's report about itself.
 
         Raises:
-            RuntimeError: it did not come in time; the actor is down, or starting.
+            JobError: it did not come in time; the actor is down, or starting.
         """
         report: dict[str, Any] = _result(_health(self._actor), self._skill, timeout)
         return report
@@ -183,9 +185,9 @@ class _Asked:
             self._wait_for_restart(until)
             return None
         except errors.RayTaskError as error:
-            raise RuntimeError(f"The policy of {self._skill!r} failed: {_cause(error)}") from error
+            raise JobError(f"The policy of {self._skill!r} failed: {_cause(error)}") from error
         except errors.ActorDiedError as error:
-            raise RuntimeError(f"The actor of {self._skill!r} is gone: {_cause(error)}") from error
+            raise JobError(f"The actor of {self._skill!r} is gone: {_cause(error)}") from error
 
     def _ask_again(self, until: float | None) -> None:
         if self._back is None:
@@ -199,11 +201,11 @@ class _Asked:
         now = time.monotonic()
         if self._lost is None:
             if self._asked >= ATTEMPTS:
-                raise RuntimeError(f"The actor of {self._skill!r} died {ATTEMPTS} times under one inference.")
+                raise JobError(f"The actor of {self._skill!r} died {ATTEMPTS} times under one inference.")
             log.warning("The actor of %r died; waiting for its restart.", self._skill)
             self._lost = now
         if now - self._lost > self._patience:
-            raise RuntimeError(f"The actor of {self._skill!r} did not come back in {self._patience:g} s.")
+            raise JobError(f"The actor of {self._skill!r} did not come back in {self._patience:g} s.")
         self._back = None
         if until is not None and now + POLL > until:
             time.sleep(max(0.0, until - now))
@@ -229,15 +231,15 @@ def _result(answer: Any, skill: str, timeout: float) -> Any:
     """Wait for a Ray answer that nothing is lost with.
 
     Raises:
-        RuntimeError: it did not come, with the last line of why.
+        JobError: it did not come, with the last line of why.
     """
     errors = require("ray.exceptions", "ray")
     try:
         return _get(answer, time.monotonic() + timeout)
     except TimeoutError:
-        raise RuntimeError(f"The actor of {skill!r} did not answer in {timeout:g} s.") from None
+        raise JobError(f"The actor of {skill!r} did not answer in {timeout:g} s.") from None
     except errors.RayError as error:
-        raise RuntimeError(f"The actor of {skill!r} does not answer: {_cause(error)}") from error
+        raise JobError(f"The actor of {skill!r} does not answer: {_cause(error)}") from error
 
 
 def _cause(error: Exception) -> str:
@@ -269,6 +271,7 @@ def start_ray(address: str | None = None) -> _Runtime:
     ray = require("ray", "ray")
     owned = not ray.is_initialized()
     if owned:
+        _knock(address)
         # The actors reserve no CPU (one skill moves at a time), so one worker to start with is enough.
         own = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
         try:
@@ -283,6 +286,21 @@ def start_ray(address: str | None = None) -> _Runtime:
             what = f"No Ray cluster answers at {address}" if address else "Ray did not start on this machine"
             raise InputError(f"{what}: {_cause(error)} --local runs the skills without Ray.") from error
     return _Runtime(ray, owned, str(ray.get_runtime_context().gcs_address))
+
+
+def _knock(address: str | None) -> None:
+    """Check that somebody listens at host:port, which Ray itself takes minutes to find out.
+
+    Raises:
+        InputError: nobody does.
+    """
+    host, colon, port = (address or "").rpartition(":")
+    if not colon or "//" in host:  # None, "auto", or a scheme of Ray's that means something else
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5.0).close()
+    except (OSError, ValueError) as error:
+        raise InputError(f"No Ray cluster answers at {address}: {error}.") from error
 
 
 class Cluster:
@@ -319,7 +337,7 @@ class Cluster:
 
         Raises:
             InputError: an unknown or untrained skill, or an actor that serves other weights.
-            RuntimeError: an actor did not come up.
+            JobError: an actor did not come up.
         """
         folders = {name: self._library.weights(name) for name in names if name not in self._sources}
         for name, folder in folders.items():
@@ -339,7 +357,7 @@ class Cluster:
 
         Raises:
             InputError: an unknown or untrained skill.
-            RuntimeError: the actor did not come up.
+            JobError: the actor did not come up.
         """
         self.start([name])
         return self._sources[name]

@@ -24,6 +24,13 @@ def make_console() -> Console:
     return Console(highlight=False, soft_wrap=True)
 
 
+def escape(text: str) -> str:
+    """Text for a console line with marks, such that brackets in it stay brackets."""
+    from rich.markup import escape as escaped
+
+    return escaped(text)
+
+
 def check_output(path: Path | None, suffix: str | None = None) -> None:
     """Check that a file can be written, before the work that fills it; nothing is created.
 

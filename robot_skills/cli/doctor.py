@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from robot_skills.cli.console import check_output, make_console, silence, write_json
+from robot_skills.cli.console import check_output, escape, make_console, silence, write_json
 from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 
@@ -61,7 +61,7 @@ def handle(args: argparse.Namespace) -> int:
         mark = (
             "[green]ok[/]     " if check.ok else ("[red]missing[/]" if check.needed else "[yellow]without[/]")
         )
-        console.print(f"{mark}  {check.name:<20} {check.found}")
+        console.print(f"{mark}  {check.name:<20} {escape(check.found)}")
         if check.advice and not check.ok:
             console.print(f"{'':<9}{'':<20} → {check.advice}", markup=False)
     well = all(check.ok for check in checks if check.needed)

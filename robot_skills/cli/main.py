@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from robot_skills import __version__
-from robot_skills.errors import InputError, unknown
+from robot_skills.errors import InputError, JobError, unknown
 
 #: verb -> (module, what it does)
 VERBS = {
@@ -98,6 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(f"robot-skills: {' '.join(str(error).split())}\n")
         return 2
+    except JobError as error:
+        sys.stderr.write(f"robot-skills: {error}\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
         return 130

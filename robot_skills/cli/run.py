@@ -1,0 +1,313 @@
+"""`robot-skills run`: tell the arm what to do, in simulation: plan, execute, film."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robot_skills.cli.console import check_output, escape, make_console, silence, write_json
+from robot_skills.cli.plan import add_planner_options, make_planner
+from robot_skills.errors import InputError
+from robot_skills.library import SkillLibrary
+from robot_skills.skill import Outcome, SkillCall, Status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from planners.closed_loop import Event, RunResult
+    from planners.planner import PlanResult
+    from robot_skills.cli.film import Film
+    from robot_skills.execution import ChunkSource, Step
+    from robot_skills.scene_graph import SceneGraph
+    from sim.tabletop.scene import Scene
+    from sim.tabletop.world import TabletopWorld
+
+EXAMPLES = """\
+examples:
+  robot-skills run "put the red block in the drawer and close it" --scene datasets/scenes/demo.yaml
+  robot-skills run "press the button" --seed 7 --video out/press.mp4 --json out/press.json
+  robot-skills run "open the drawer" --local           no Ray: the skills run in this process
+  robot-skills run "open the drawer" --address auto    the skills that `robot-skills serve` keeps
+
+The planner's scene graph is read from the simulator's state. The skills see camera images, proprioception
+and language only.
+"""
+#: Where the planner's scene graph comes from; the skills never see it.
+PERCEPTION = "oracle"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "run",
+        help="tell the arm what to do, in simulation",
+        description="Plan a command, show the plan, carry it out with the learned skills, and film it. "
+        "Exits with 0 when the goal holds at the end, and with 1 when it does not or the command is refused.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("command", metavar="COMMAND", help="what to do, in plain language")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--scene", metavar="FILE", type=Path, help="a scene file (YAML)")
+    where.add_argument("--seed", metavar="N", type=int, default=0, help="of a sampled scene (default 0)")
+    add_planner_options(parser)
+    skills = parser.add_argument_group("skills")
+    skills.add_argument("--library", metavar="DIR", type=Path, help="a skill library of your own")
+    place = skills.add_mutually_exclusive_group()
+    place.add_argument("--local", action="store_true", help="run the skills in this process, without Ray")
+    place.add_argument("--address", metavar="ADDRESS", help='a Ray cluster to join; "auto" finds one here')
+    results = parser.add_argument_group("results")
+    results.add_argument("--video", metavar="FILE.mp4", type=Path, help="film it, with a contact sheet (PNG)")
+    results.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
+
+
+def handle(args: argparse.Namespace) -> int:
+    """Plan, show the plan, carry it out, judge, report."""
+    check_output(args.json)
+    check_output(args.video, ".mp4")
+    library = SkillLibrary.open(args.library)
+    scene = load_scene(args.scene, args.seed)
+    planner = make_planner(args, library.skills)
+    console = make_console()
+    with tabletop(scene) as world:
+        with console.status("Planning"):
+            plan = planner.plan(args.command, look(world))
+        show_plan(console, plan)
+        result = {**plan.to_json(), "outcomes": [], "replans": 0, "success": False, "video": None}
+        result |= {"perception": PERCEPTION, "scene": str(args.scene) if args.scene else None}
+        result["seed"] = None if args.scene else args.seed
+        if not plan.verified:
+            write_json(args.json, result)
+            return 1
+        for call in plan.plan:
+            library.weights(call.skill)
+        with skill_sources(library, plan.plan, args.local, args.address, console) as sources:
+            run = Run(console, world, library, sources, plan)
+            done = run.carry_out(args.video)
+        result |= {**done.to_json(), "reason": done.reason, "run_seconds": round(run.seconds, 3)}
+        result["video"] = str(args.video) if args.video else None
+        write_json(args.json, result)
+        show_end(console, done, run.seconds, args.video)
+    if any(outcome.status is Status.PREEMPTED for outcome in done.outcomes):
+        return 130
+    return 0 if done.success else 1
+
+
+def load_scene(path: Path | None, seed: int) -> Scene:
+    """The scene of a file, or a sampled one.
+
+    Raises:
+        InputError: the file is no scene, or the seed is negative.
+    """
+    with silence():
+        from sim.tabletop.scene import Scene
+    if path is not None:
+        return Scene.load(path)
+    if seed < 0:
+        raise InputError(f"--seed is 0 or more, not {seed}.")
+    return Scene.sample(seed)
+
+
+@contextlib.contextmanager
+def tabletop(scene: Scene) -> Iterator[TabletopWorld]:
+    """The simulated world with the scene in it."""
+    with silence():
+        from sim.tabletop.world import TabletopWorld
+
+        world = TabletopWorld()
+    try:
+        world.reset(scene)
+        yield world
+    finally:
+        world.close()
+
+
+def look(world: TabletopWorld) -> SceneGraph:
+    """The scene graph that the planner works on: an oracle, read from the simulator's state."""
+    from sim.tabletop.oracle import scene_graph
+
+    return scene_graph(world.state())
+
+
+@contextlib.contextmanager
+def skill_sources(
+    library: SkillLibrary, calls: Sequence[SkillCall], local: bool, address: str | None, console: Console
+) -> Iterator[Callable[[str], ChunkSource]]:
+    """What finds the policy of a skill: in this process, or in actors that are up for these calls."""
+    if local or not calls:
+        import torch
+
+        from robot_skills.execution import LocalChunks
+
+        torch.set_num_threads(1)  # as in the actors, so that the result is the same
+        yield lambda name: LocalChunks(library.policy(name))
+        return
+    from robot_skills.serving import Cluster
+
+    names = list(dict.fromkeys(call.skill for call in calls))
+    with contextlib.ExitStack() as stack:
+        with console.status(f"Starting the skills {', '.join(names)}"):
+            cluster = stack.enter_context(Cluster(library, address=address))
+            cluster.start(names)
+        yield cluster.chunks
+
+
+class Run:
+    """A plan being carried out in a simulated world.
+
+    Args:
+        console: tells the person what happens.
+        world: with the scene that was planned for.
+        library: the skills.
+        sources: name of a skill -> its policy.
+        plan: verified.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        world: TabletopWorld,
+        library: SkillLibrary,
+        sources: Callable[[str], ChunkSource],
+        plan: PlanResult,
+    ) -> None:
+        self._console, self._world, self._library = console, world, library
+        self._sources, self._plan = sources, plan
+        self._done, self._total = 0, len(plan.plan)
+        self._preempt = threading.Event()
+        self._film: Film | None = None
+        self.seconds = 0.0
+
+    def carry_out(self, video: Path | None) -> RunResult:
+        """Run the plan to its end, on film if asked. Ctrl-C stops the arm, and the run with it."""
+        with stopping(self._preempt):
+            began = time.monotonic()
+            try:
+                if video is None:
+                    return self._run()
+                return self._run_filmed(video)
+            finally:
+                self.seconds = time.monotonic() - began
+
+    def _run(self) -> RunResult:
+        from planners.closed_loop import run_command
+
+        assert self._plan.goal is not None
+        self._world.begin_command()
+        return run_command(
+            self._plan.goal,
+            self._plan.plan,
+            self._library.skills,
+            lambda: look(self._world),
+            self._execute,
+            on_event=self._on_event,
+        )
+
+    def _run_filmed(self, video: Path) -> RunResult:
+        from robot_skills.cli.film import GREEN, HEIGHT, PAUSE, RED, WIDTH, Film
+
+        def camera() -> Any:
+            return self._world.render("film", HEIGHT, WIDTH, film=True)
+
+        with Film(video, camera, self._plan.command, self._world.spec.control_rate) as film:
+            self._film = film
+            film.see(self._world.observe().images)
+            film.caption(f"Goal: {self._plan.goal}")
+            film.shoot(PAUSE)
+            result = self._run()
+            film.caption(result.reason, GREEN if result.success else RED)
+            film.shoot(PAUSE)
+        return result
+
+    def _execute(self, call: SkillCall) -> Outcome:
+        from robot_skills.execution import execute
+
+        skill = self._library.skill(call.skill)
+        title = f"{self._done}/{self._total}  {call}"
+        with self._console.status(escape(title)) as status:
+
+            def on_step(step: Step) -> None:
+                status.update(f"{escape(title)}  {step.seconds:.1f} s")
+                if self._film is not None:
+                    self._film.see(step.observation.images)
+                    self._film.caption(title)
+                    self._film.shoot()
+
+            return execute(
+                self._world,
+                skill,
+                call,
+                self._sources(call.skill),
+                goal_reached=lambda: look(self._world).holds(skill.goal(call)),
+                preempt=self._preempt,
+                on_step=on_step,
+            )
+
+    def _on_event(self, event: Event) -> None:
+        if event.kind == "step":
+            self._done += 1
+        elif event.kind == "outcome" and event.outcome is not None:
+            outcome = event.outcome
+            mark = "[green]✓[/]" if outcome.status is Status.SUCCEEDED else "[red]✗[/]"
+            took = outcome.steps / self._world.spec.control_rate
+            line = escape(f"{self._done}/{self._total}  {event.text}  ({took:.1f} s of motion)")
+            self._console.print(f"{mark} {line}")
+        elif event.kind == "replan":
+            self._total = self._done + len(event.plan)
+            self._console.print(f"[yellow]A new plan.[/] {escape(event.text)}")
+            for number, call in enumerate(event.plan, start=self._done + 1):
+                self._console.print(f"  {number}. {call}", markup=False)
+
+
+@contextlib.contextmanager
+def stopping(preempt: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C set the event, and the second end the program."""
+
+    def stop(number: int, frame: object) -> None:
+        if preempt.is_set():
+            raise KeyboardInterrupt
+        preempt.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def show_plan(console: Console, plan: PlanResult) -> None:
+    """The plan, or why there is none, before anything moves."""
+    if plan.refused is not None:
+        console.print(f"[red]Refused.[/] {escape(plan.refused)}")
+        return
+    if plan.question is not None:
+        console.print(f"[yellow]Question.[/] {escape(plan.question)}")
+        return
+    console.print(f"Goal  {plan.goal}", markup=False)
+    for number, call in enumerate(plan.plan, start=1):
+        console.print(f"  {number}. {call}", markup=False)
+    console.print(f"Plan of {len(plan.plan)} steps, verified, in {plan.seconds:.2f} s.", style="dim")
+    console.print(
+        "The planner's scene graph is read from the simulator's state; "
+        "the skills see images, proprioception and language only.",
+        style="dim",
+    )
+    if plan.note:
+        console.print(plan.note, markup=False)
+
+
+def show_end(console: Console, done: RunResult, seconds: float, video: Path | None) -> None:
+    """Whether the goal holds, and where the film lies."""
+    verdict = "[green]Done.[/]" if done.success else "[red]Failed.[/]"
+    again = f", {done.replans} new plans" if done.replans else ""
+    console.print(f"{verdict} {escape(done.reason)} ({len(done.outcomes)} skills{again}, {seconds:.1f} s)")
+    if video is not None:
+        console.print(f"Film: {video}   Contact sheet: {video.with_suffix('.png')}", markup=False)
