@@ -62,6 +62,9 @@ def demonstrate(world: TabletopWorld, skill: str, seed: int, noise: float) -> De
     """Run the expert of a skill once; the seed fixes the episode and the noise.
 
     Args:
+        world: any; it is reset.
+        skill: its name.
+        seed: of the episode.
         noise: standard deviation of the Gaussian added to the executed translation, in units of an action.
     """
     task = sample_task(skill, seed)
@@ -76,7 +79,13 @@ def demonstrate(world: TabletopWorld, skill: str, seed: int, noise: float) -> De
         over = over + 1 if ended or over else 0
         seen = world.observe()
         frames.append(
-            {**seen.images, "state": seen.state, "action": action, "end": float(over > 0), "aim": expert.target(state)}
+            {
+                **seen.images,
+                "state": seen.state,
+                "action": action,
+                "end": float(over > 0),
+                "aim": expert.target(state),
+            }
         )
         executed = action.copy()
         if over == 0:
@@ -92,7 +101,9 @@ def nearness(offset: Array) -> float:
     return float(np.clip(np.linalg.norm(offset) / 0.10, 0.4, 1.0))
 
 
-def _demonstration(world: TabletopWorld, task: Task, frames: list[dict[str, Any]], ended: bool) -> Demonstration:
+def _demonstration(
+    world: TabletopWorld, task: Task, frames: list[dict[str, Any]], ended: bool
+) -> Demonstration:
     skill = _skills()[task.skill]
     graph = scene_graph(world.state())
     reached = graph.holds(skill.goal(task.call))

@@ -73,7 +73,7 @@ def pick(state: State, args: Mapping[str, str]) -> Act:
     if state.opening < WIDE and aside > 0.02:
         return towards(state, np.array([*grasp[:2], max(TRANSIT, grasp[2])]), OPEN), False
     if state.opening < SHUT:  # shut on nothing: open again, and a little higher
-        return towards(state, grasp + [0, 0, 0.06], OPEN), False
+        return towards(state, grasp + lift(0.06), OPEN), False
     if aside < 0.009 and state.tool[2] < grasp[2] + 0.012:
         return towards(state, grasp, CLOSE), False
     return towards(state, funnel(grasp, aside, 0.008, TRANSIT - 0.05), OPEN), False
@@ -86,7 +86,7 @@ def place(state: State, args: Mapping[str, str]) -> Act:
     if body.name in state.gripped:
         hang = state.tool[2] - body.bottom
         off = (state.tool - body.position)[:2]  # it may be held off the middle
-        release = spot + [*off, min(hang, body.height) + RELEASE[_surface(args)]]
+        release = spot + np.array([*off, min(hang, body.height) + RELEASE[_surface(args)]])
         aside = distance_aside(state, release)
         if aside < 0.012 and state.tool[2] < release[2] + 0.012:
             return towards(state, release, OPEN), False
@@ -114,7 +114,9 @@ def push(state: State, args: Mapping[str, str]) -> Act:
     behind = along < -(reach - 0.012) and lateral < 0.018
     if behind and state.tool[2] < low + 0.025:
         ahead = body.position[:2] + heading * (STROKE - pushed + 0.03) - heading * reach
-        step = 0.035 * heading + 0.8 * ((ahead - state.tool[:2]) - ((ahead - state.tool[:2]) @ heading) * heading)
+        step = 0.035 * heading + 0.8 * (
+            (ahead - state.tool[:2]) - ((ahead - state.tool[:2]) @ heading) * heading
+        )
         return towards(state, np.array([*(state.tool[:2] + step / GAIN), low]), CLOSE), False
     start = body.position[:2] - heading * (reach + 0.022)
     goal = np.array([*start, low])
@@ -138,7 +140,7 @@ def press(state: State, args: Mapping[str, str]) -> Act:
     if state.pressed:
         over = state.tool[2] > RETREAT - 0.02
         return towards(state, np.array([*state.tool[:2], RETREAT]), CLOSE), over
-    goal = cap + [0, 0, -0.012]
+    goal = cap + lift(-0.012)
     return towards(state, funnel(goal, distance_aside(state, goal), 0.008, 0.08), CLOSE), False
 
 
@@ -178,7 +180,12 @@ def towards(state: State, goal: Array, grip: float) -> Float:
 def funnel(goal: Array, aside: float, radius: float, height: float) -> Array:
     """The goal, raised by three times the distance aside beyond a radius, up to a height."""
     raised = np.clip(3.0 * (aside - radius), 0.0, height)
-    return goal + np.array([0.0, 0.0, raised])
+    return goal + lift(float(raised))
+
+
+def lift(height: float) -> Array:
+    """A vector straight up."""
+    return np.array([0.0, 0.0, height])
 
 
 def distance_aside(state: State, goal: Array) -> float:
@@ -200,20 +207,20 @@ def place_aim(state: State, args: Mapping[str, str]) -> Array:
         return free_spot(state, args["object"])
     base = state.bodies[target]
     if base.kind == "bowl":
-        return base.position + [0, 0, 0.0]
-    return base.position + [0, 0, base.height / 2]
+        return base.position
+    return base.position + lift(base.height / 2)
 
 
 def free_spot(state: State, held: str) -> Array:
     """The free place on the table that is nearest to the tool, (3,)."""
     best, least = np.array([0.5, 0.0, 0.0]), np.inf
     others = [body for body in state.bodies.values() if body.name != held]
-    button = state.handles["button"][:2] + [0, 0.02]
+    button = state.handles["button"][:2] + np.array([0.0, 0.02])
     for x in np.arange(0.38, 0.63, 0.02):
         for y in np.arange(-0.24, 0.10, 0.02):
             spot = np.array([x, y])
-            gaps = [np.linalg.norm(body.position[:2] - spot) - body.width / 2 for body in others]
-            gaps.append(np.linalg.norm(button - spot) - 0.05)
+            gaps = [float(np.linalg.norm(body.position[:2] - spot)) - body.width / 2 for body in others]
+            gaps.append(float(np.linalg.norm(button - spot)) - 0.05)
             cost = float(np.linalg.norm(state.tool[:2] - spot)) + 4.0 * max(0.0, 0.065 - min(gaps))
             if cost < least:
                 best, least = np.array([x, y, 0.0]), cost

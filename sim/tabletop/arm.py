@@ -69,7 +69,11 @@ class Arm:
         )
         for finger in FINGERS:
             client.changeDynamics(
-                self.body, finger, lateralFriction=FINGER_FRICTION, spinningFriction=0.05, rollingFriction=0.005
+                self.body,
+                finger,
+                lateralFriction=FINGER_FRICTION,
+                spinningFriction=0.05,
+                rollingFriction=0.005,
             )
             client.changeVisualShape(self.body, finger, rgbaColor=[0.25, 0.25, 0.28, 1])
         # The real hand drives both fingers with one motor.
@@ -179,7 +183,8 @@ def rotation_from_vector(vector: Array) -> Array:
         return np.eye(3)
     x, y, z = vector / angle
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    turn: Array = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    return turn
 
 
 def _skew_part(rotation: Array) -> Array:

@@ -70,8 +70,8 @@ def _cabinet(client: Any, x: float) -> int:
         ((HALF_WIDTH, depth / 2, wall / 2), (x, middle, HEIGHT - wall / 2), WOOD),
         ((HALF_WIDTH, wall / 2, HEIGHT / 2), (x, FACE + depth, HEIGHT / 2), WOOD),
     ]
-    for side in (-1, 1):
-        parts.append(((wall / 2, depth / 2, HEIGHT / 2), (x + side * HALF_WIDTH, middle, HEIGHT / 2), WOOD))
+    halves = (wall / 2, depth / 2, HEIGHT / 2)
+    parts.extend((halves, (x + side * HALF_WIDTH, middle, HEIGHT / 2), WOOD) for side in (-1, 1))
     return _boxes(client, parts)
 
 
@@ -87,7 +87,9 @@ def _drawer(client: Any, scene: Scene) -> int:
         ((0.035, 0.005, 0.019), (0, -2 * DRAWER_GAP - 0.005, 0.035), STEEL),
     ]
     for side in (-1, 1):
-        parts.append(((wall / 2, length / 2, top / 2), (side * half, panel + length / 2, top / 2 + 0.003), LIGHT))
+        parts.append(
+            ((wall / 2, length / 2, top / 2), (side * half, panel + length / 2, top / 2 + 0.003), LIGHT)
+        )
         parts.append(((0.004, DRAWER_GAP, 0.006), (side * 0.039, -DRAWER_GAP, 0.03), STEEL))
     return _slider(client, parts, (scene.cabinet, FACE, 0.002), (0, -1, 0), DRAWER_TRAVEL, scene.drawer)
 
@@ -104,8 +106,8 @@ def _door(client: Any, scene: Scene) -> int:
     ]
     _boxes(client, niche)
     parts: list[Part] = [((0.072, 0.004, 0.034), (0, 0.004, 0.037), LIGHT)]
-    for side in (-1, 1):
-        parts.append(((0.005, 0.028, 0.019), (side * (HALF_GAP + 0.005), 0.036, 0.035), STEEL))
+    fin = (0.005, 0.028, 0.019)
+    parts.extend((fin, (side * (HALF_GAP + 0.005), 0.036, 0.035), STEEL) for side in (-1, 1))
     return _slider(client, parts, (x, RAIL_Y, 0.002), (-1, 0, 0), DOOR_TRAVEL, scene.door)
 
 

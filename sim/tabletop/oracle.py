@@ -42,9 +42,8 @@ def _fluents(state: State) -> list[Atom]:
         where = _place(state, name)
         if where is not None:
             facts.append(where)
-        for direction in DIRECTIONS:
-            if predicates.moved(state, name, direction):
-                facts.append(Atom("moved", (name, direction)))
+        ways = (way for way in DIRECTIONS if predicates.moved(state, name, way))
+        facts.extend(Atom("moved", (name, way)) for way in ways)
     for fixture in ("drawer", "door"):
         if predicates.is_open(state, fixture):
             facts.append(Atom("open", (fixture,)))

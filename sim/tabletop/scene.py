@@ -29,7 +29,7 @@ COLOURS: Mapping[str, Vector] = {
     "purple": (0.56, 0.12, 0.72),
     "white": (0.97, 0.97, 0.97),
 }
-#: kind -> size -> (width, height); a width is a block's edge, a ball's and a cylinder's diameter, a bowl's rim.
+#: kind -> size -> (width, height); a width is a block's edge, the diameter of a ball, a cylinder, a rim.
 DIMENSIONS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "block": {"small": (0.040, 0.040), "large": (0.050, 0.050)},
     "cylinder": {"small": (0.040, 0.045), "large": (0.050, 0.055)},

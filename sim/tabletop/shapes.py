@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -34,7 +35,9 @@ def build_object(client: Any, spec: ObjectSpec) -> int:
         case "ball":
             collision = client.createCollisionShape(client.GEOM_SPHERE, radius=width / 2)
             turns = np.linspace(-math.pi / 2, math.pi / 2, 7)
-            visual = _revolved(client, [(width / 2 * math.cos(t), width / 2 * math.sin(t)) for t in turns], spec)
+            visual = _revolved(
+                client, [(width / 2 * math.cos(t), width / 2 * math.sin(t)) for t in turns], spec
+            )
             mass *= 0.52
         case _:
             collision, visual = _bowl_collision(client, spec), _bowl_visual(client, spec)
@@ -57,7 +60,7 @@ def _revolved(client: Any, rings: list[tuple[float, float]], spec: ObjectSpec) -
     angles = np.arange(SIDES) * 2 * math.pi / SIDES
     rows = [np.stack([r * np.cos(angles), r * np.sin(angles), np.full(SIDES, z)], 1) for r, z in rings]
     triangles = []
-    for low, high in zip(rows[:-1], rows[1:], strict=True):
+    for low, high in itertools.pairwise(rows):
         for i in range(SIDES):
             j = (i + 1) % SIDES
             triangles += [(low[i], low[j], high[j]), (low[i], high[j], high[i])]

@@ -1,4 +1,4 @@
-"""The simulator's state as plain numbers: what success predicates and experts read, and policies never see."""
+"""The simulator's state as plain numbers: read by success predicates and experts, never by policies."""
 
 from __future__ import annotations
 

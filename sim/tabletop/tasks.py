@@ -98,7 +98,11 @@ def push(scene: Scene, rng: np.random.Generator) -> Result | None:
     direction = str(rng.choice(DIRECTIONS))
     if not _room_to_push(scene, item, direction):
         return None
-    return scene.with_(closed=bool(rng.random() < 0.3)), SkillCall("push", {"object": name, "direction": direction}), None
+    return (
+        scene.with_(closed=bool(rng.random() < 0.3)),
+        SkillCall("push", {"object": name, "direction": direction}),
+        None,
+    )
 
 
 def open_(scene: Scene, rng: np.random.Generator) -> Result | None:
@@ -122,7 +126,11 @@ def close(scene: Scene, rng: np.random.Generator) -> Result | None:
 
 def press(scene: Scene, rng: np.random.Generator) -> Result | None:
     """Press the button."""
-    return scene.with_(pressed=False, closed=bool(rng.random() < 0.3)), SkillCall("press", {"target": "button"}), None
+    return (
+        scene.with_(pressed=False, closed=bool(rng.random() < 0.3)),
+        SkillCall("press", {"target": "button"}),
+        None,
+    )
 
 
 SAMPLERS: Mapping[str, Callable[[Scene, np.random.Generator], Result | None]] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pybullet
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pybullet_utils.bullet_client import BulletClient
 
 from robot_skills.errors import unknown
@@ -103,13 +103,22 @@ class TabletopWorld:
         """Remember where everything is: `moved` is judged from here."""
         self._origins = {name: self._pose(name)[0] for name in self._objects}
 
-    def put_in_hand(self, name: str, offset: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
-        """Put an object between the fingers, (3,) m off their middle, and close them: a placing task begins."""
+    def put_in_hand(self, name: str, offset: ArrayLike = (0.0, 0.0, 0.0)) -> None:
+        """Put an object between the fingers, (3,) m off their middle, and close them on it."""
         client, body = self._client, self._objects[name]
         position = self.arm.tool()[0] + np.asarray(offset)
         _, turn = self._pose(name)
         hold = client.createConstraint(
-            body, -1, -1, -1, client.JOINT_FIXED, [0, 0, 0], [0, 0, 0], position.tolist(), [0, 0, 0, 1], turn.tolist()
+            body,
+            -1,
+            -1,
+            -1,
+            client.JOINT_FIXED,
+            [0, 0, 0],
+            [0, 0, 0],
+            position.tolist(),
+            [0, 0, 0, 1],
+            turn.tolist(),
         )
         client.resetBasePositionAndOrientation(body, position.tolist(), turn.tolist())
         self.arm.grip = 1.0
@@ -209,8 +218,9 @@ class TabletopWorld:
 
     def close(self) -> None:
         """Free the physics clients."""
-        self._client.disconnect()
-        self._kinematics.close()
+        if self._client.isConnected():
+            self._client.disconnect()
+            self._kinematics.close()
 
     def _advance(self) -> None:
         client, button = self._client, self._furniture.button
