@@ -17,8 +17,8 @@ class VisionConfig:
     """The convnet of one camera; every camera has its own.
 
     Attributes:
-        channels: of each layer. (16, 32, 32) trains on 1,750 pairs of 64 px images a second on two AVX2
-            cores; a first layer twice as wide costs a third of that.
+        channels: of each layer. (16, 32, 32) picks one of four cubes by colour from 64 px images
+            (feasibility probe), and the first layer, at the highest resolution, costs the most.
         strides: of each layer. Halving twice leaves a 16 x 16 map: 4 px cells whose spatial softmax still
             locates within a pixel.
         kernels: of each layer; a wider first one sees an edge with its surroundings.
@@ -135,7 +135,7 @@ def random_shift(images: Tensor, pixels: int) -> Tensor:
 
 
 def _pad(images: Tensor, axis: int, pixels: int) -> Tensor:
-    # `F.pad` repeats borders of floats only, and gathering rows by index takes twenty times as long.
+    # `F.pad` repeats borders of floats only, and gathering rows by index takes far longer.
     first, last = images.narrow(axis, 0, 1), images.narrow(axis, -1, 1)
     shape = list(images.shape)
     shape[axis] = pixels

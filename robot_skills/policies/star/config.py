@@ -43,7 +43,7 @@ class CodesConfig:
     decay: float = 0.99
     commitment: float = 0.25
     level_dropout: float = 0.1
-    revive_steps: int = 2000
+    revive_steps: int = 1000
 
     def __post_init__(self) -> None:
         for name in ("levels", "latent", "width"):

@@ -15,7 +15,7 @@ torch.set_num_threads(1)
 SMALL = StarConfig(
     image_size=32,
     shift=(1, 1),
-    vision=VisionConfig(channels=(8, 16), strides=(2, 1), kernels=(5, 3)),
+    vision=VisionConfig(channels=(8, 16), strides=(2, 2), kernels=(5, 3)),
     codes=CodesConfig(width=64, latent=16),
     width=32,
     feature=64,
@@ -24,7 +24,7 @@ SMALL = StarConfig(
 DATA = batch(200)
 
 
-def train(config: StarConfig, steps: int = 250, codes_steps: int = 150) -> StarPolicy:
+def train(config: StarConfig, steps: int = 200, codes_steps: int = 150) -> StarPolicy:
     torch.manual_seed(0)
     policy = StarPolicy(config).train()
     for name, count in (("codes", codes_steps), ("policy", steps)):
