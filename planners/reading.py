@@ -69,11 +69,11 @@ class Reading:
         return self.text.split()
 
 
-class _Refusal(Exception):
+class _RefusalError(Exception):
     pass
 
 
-class _Question(Exception):
+class _QuestionError(Exception):
     pass
 
 
@@ -106,9 +106,9 @@ def read_command(command: str, scene: SceneGraph) -> Reading:
         return Reading(text, refused=reason)
     try:
         phrases = _Reader(tokens, scene).phrases()
-    except _Refusal as refusal:
+    except _RefusalError as refusal:
         return Reading(text, refused=str(refusal))
-    except _Question as question:
+    except _QuestionError as question:
         return Reading(text, question=str(question))
     return _reduced(tokens, phrases)
 
@@ -260,17 +260,17 @@ class _Reader:
 
     def _postmodifier(self, phrase: _Phrase, place: int) -> int:
         """Read "that is red" after a noun."""
-        if self._at(place) in ("that", "which") and self._at(place + 1) in ("is", "are"):
-            if self._at(place + 2) in words.ADJECTIVE_OF:
-                phrase.adjectives += (words.ADJECTIVE_OF[self._at(place + 2)],)
-                return place + 3
-        return place
+        that_is = self._at(place) in ("that", "which") and self._at(place + 1) in ("is", "are")
+        if not that_is or self._at(place + 2) not in words.ADJECTIVE_OF:
+            return place
+        phrase.adjectives += (words.ADJECTIVE_OF[self._at(place + 2)],)
+        return place + 3
 
     def _check_noun(self, phrase: _Phrase, place: int) -> None:
         """Refuse "the red banana": an adjective, and then a word nobody knows."""
         token = self._at(place)
         if token.isalpha() and token not in words.KNOWN:
-            raise _Refusal(self._absent(f"{' '.join(phrase.adjectives)} {token}"))
+            raise _RefusalError(self._absent(f"{' '.join(phrase.adjectives)} {token}"))
 
     def _check_unknown(self, place: int) -> None:
         """Refuse "the banana"."""
@@ -278,7 +278,7 @@ class _Reader:
         if self._at(place) in opener and self._at(place + 1).isalpha():
             noun = self._at(place + 1)
             if noun not in words.KNOWN:
-                raise _Refusal(self._absent(noun))
+                raise _RefusalError(self._absent(noun))
 
     def _absent(self, shown: str) -> str:
         there = [entity.name for entity in self._scene.entities]
@@ -287,11 +287,11 @@ class _Reader:
     def _held(self) -> tuple[Entity, ...]:
         held = [fact.args[0] for fact in self._scene.facts if fact.predicate == "holding"]
         if not held:
-            raise _Refusal("The hand is empty: I hold nothing.")
+            raise _RefusalError("The hand is empty: I hold nothing.")
         return (self._scene.entity(held[0]),)
 
     def _lend_nouns(self, phrases: Sequence[_Phrase]) -> None:
-        """Give "the red" of "the red and the blue block" the noun of its neighbour, or of what went before."""
+        """Give "the red" of "the red and the blue block" a noun: its neighbour's, or one used before."""
         for number, phrase in enumerate(phrases):
             if (
                 phrase.kind
@@ -335,7 +335,7 @@ class _Reader:
             phrase.every = phrase.every or "all"
             phrase.found = tuple(entity for entity in self._fitting(phrase) if entity.name not in gone)
             if not phrase.found:
-                raise _Refusal(f"Nothing is left of {phrase.shown!r} without {listing(sorted(gone))}.")
+                raise _RefusalError(f"Nothing is left of {phrase.shown!r} without {listing(sorted(gone))}.")
             phrase.swallow = left_out[-1].end - phrase.end
 
     def _fitting(self, phrase: _Phrase, kind: str | None = None) -> tuple[Entity, ...]:
@@ -359,7 +359,7 @@ class _Reader:
             named = {entity.name for other in self._done for entity in other.found}
             fitting = tuple(entity for entity in fitting if entity.name not in named)
         if not fitting:
-            raise _Refusal(
+            raise _RefusalError(
                 self._absent(phrase.shown if not phrase.other else f"{phrase.shown} than those named")
             )
         fitting = self._where(phrase, fitting, phrases)
@@ -376,11 +376,11 @@ class _Reader:
         number = 2 if phrase.every == "both" else phrase.number
         names = [entity.name for entity in fitting]
         if number and len(fitting) < number:
-            raise _Refusal(
+            raise _RefusalError(
                 f"There {'is' if len(names) == 1 else 'are'} only {listing(names)} here, not {number}."
             )
         if number and len(fitting) > number:
-            raise _Question(f"Which {number} of them: {listing(names, 'or')}?")
+            raise _QuestionError(f"Which {number} of them: {listing(names, 'or')}?")
         return fitting
 
     def _mentioned(self, phrase: _Phrase, fitting: tuple[Entity, ...]) -> tuple[Entity, ...]:
@@ -390,7 +390,7 @@ class _Reader:
         if len(unique) == 1 and not phrase.adjectives:
             return (before[0],)
         what = phrase.shown or phrase.kind or "object"
-        raise _Question(f"Which {what} do you mean: {listing([e.name for e in fitting], 'or')}?")
+        raise _QuestionError(f"Which {what} do you mean: {listing([e.name for e in fitting], 'or')}?")
 
     def _where(
         self, phrase: _Phrase, fitting: tuple[Entity, ...], phrases: Sequence[_Phrase]
@@ -415,7 +415,7 @@ class _Reader:
         if not inside:
             if len(fitting) == 1 and not telling:
                 return fitting
-            raise _Refusal(f"There is no {phrase.shown} {between[-1]} the {later[0].shown}.")
+            raise _RefusalError(f"There is no {phrase.shown} {between[-1]} the {later[0].shown}.")
         phrase.swallow = later[0].end - phrase.end
         return inside
 
@@ -437,7 +437,7 @@ class _Reader:
         first = self._done[0].start if self._done else len(self._tokens)
         if pronouns and pronouns[0] < first:
             if not any(fact.predicate == "holding" for fact in self._scene.facts):
-                raise _Question(f"What does {self._tokens[pronouns[0]]!r} stand for?")
+                raise _QuestionError(f"What does {self._tokens[pronouns[0]]!r} stand for?")
             place = pronouns[0]
             self._done.insert(0, _Phrase(place, place + 1, shown="what I hold", found=self._held()))
         elif not self._done and set(self._tokens) & _LETTING_GO:
@@ -476,7 +476,7 @@ def _reduced(tokens: Sequence[str], phrases: Sequence[_Phrase]) -> Reading:
 def _coordinated(
     tokens: Sequence[str], phrases: Sequence[_Phrase]
 ) -> Iterator[tuple[tuple[Entity, ...], bool, int, int]]:
-    """The phrases, with "A, B and C" joined into one unless the first of them closes a place: "in A and B"."""
+    """The phrases, with "A, B and C" joined into one, unless the first is a place, as in "on A and B"."""
     number = 0
     while number < len(phrases):
         first = phrases[number]
