@@ -268,6 +268,8 @@ def start_ray(address: str | None = None) -> _Runtime:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Ray's workers run at niceness 15 by default: on a busy machine a robot would wait minutes for a chunk.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     ray = require("ray", "ray")
     owned = not ray.is_initialized()
     if owned:
