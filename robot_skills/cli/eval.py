@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "eval",
         help="success rate of a skill, with its interval",
         description="Run a skill's policy over fixed seeds: a row for each episode, successes by argument, "
-        "and the success rate with its 95 % Wilson interval. The number of workers does not change the result.",
+        "and the success rate with its 95 % Wilson interval. Any number of workers gives the same result.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -74,7 +74,8 @@ def handle(args: argparse.Namespace) -> int:
     name, folder, skill = _find(args.skill, args.library)
     if args.first_seed < 0 or args.episodes < 1 or args.workers < 1:
         raise InputError("--episodes and --workers are 1 or more, --first-seed is 0 or more.")
-    require("pybullet", "sim")
+    with silence():
+        require("pybullet", "sim")
     if args.videos is not None:
         require("av", "video")
         args.videos.mkdir(parents=True, exist_ok=True)

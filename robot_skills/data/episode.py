@@ -67,10 +67,9 @@ class Episode:
         _check_array("action", self.action, (len(self), ACTION_SIZE))
         _check_array("end", self.end, (len(self),))
         _check_array("target", self.target, (len(self), 3), finite=False)
-        if np.abs(self.action).max() > 1.0 + 1e-6:
-            raise InputError(
-                f"Actions lie in [-1, 1]; one is {self.action.flat[np.abs(self.action).argmax()]}."
-            )
+        largest = float(np.abs(self.action).max())
+        if largest > 1.0 + 1e-6:
+            raise InputError(f"Actions lie in [-1, 1]; the largest is {largest:g} in size.")
 
     def to_json(self) -> dict[str, Any]:
         """What is written about the episode beside its arrays."""

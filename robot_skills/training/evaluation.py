@@ -93,23 +93,18 @@ class EvalReport:
 
     def show(self, console: Console) -> None:
         """Print a row for each episode, a summary by argument, and the rate."""
-        table = Table(title=f"{self.name}: {len(self.results)} episodes", title_justify="left")
-        for heading, side in (("seed", "right"), ("call", "left"), ("result", "left"), ("s", "right")):
-            table.add_column(heading, justify="right" if side == "right" else "left")
-        table.add_column("how it ended")
+        table = Table("seed", "call", "result", "s", "how it ended", box=None, pad_edge=False)
         for result in self.results:
             mark = "[green]success[/]" if result.success else "[red]failure[/]"
             how = f"{result.status.replace('_', ' ')}: {result.reason}"
             table.add_row(str(result.seed), escape(result.call), mark, f"{result.seconds:.1f}", escape(how))
         console.print(table)
-        summary = Table(title="by argument", title_justify="left")
-        for heading in ("argument", "value", "successes"):
-            summary.add_column(heading)
+        summary = Table("argument", "value", "successes", box=None, pad_edge=False)
         for name, value, successes, episodes in self.by_argument():
             summary.add_row(escape(name), escape(value), f"{successes} of {episodes}")
         if summary.row_count:
-            console.print(summary)
-        console.print(f"{self.name}: {self.headline()} in {duration(self.seconds)}", highlight=False)
+            console.print("", summary)
+        console.print(f"\n{self.name}: {self.headline()} in {duration(self.seconds)}", highlight=False)
 
 
 def evaluate(
@@ -137,7 +132,7 @@ def evaluate(
     """
     if not seeds or workers < 1:
         raise InputError(
-            f"An evaluation has at least one episode and one worker, not {len(seeds)}, {workers}."
+            f"An evaluation has at least 1 episode and 1 worker, not {len(seeds)} and {workers}."
         )
     began = time.monotonic()
     results: list[EpisodeResult] = []

@@ -1,0 +1,91 @@
+"""`robot-skills eval` on the tabletop: an honest rate, films of failures, a card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robot_skills.cli.main import main
+from robot_skills.library import PRETRAINED
+from robot_skills.policies import registry
+from robot_skills.policies.policy import Chunk, PolicyInput
+from tests.robot_skills.training.tiny import TinyConfig, TinyPolicy
+
+pytest.importorskip("pybullet")
+
+
+class Idle(TinyPolicy):
+    """Says at once that it is over."""
+
+    def predict(self, inputs: Sequence[PolicyInput]) -> list[Chunk]:
+        return [Chunk(np.zeros((4, 7), np.float32), np.ones(4, np.float32)) for _ in inputs]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(registry, "policy_class", lambda name: Idle)
+    folder = tmp_path / "press"
+    folder.mkdir()
+    Idle(TinyConfig()).save_pretrained(folder)
+    shutil.copy(PRETRAINED / "press" / "skill.yaml", folder)
+    (folder / "README.md").write_text(
+        "# press\n\n## Success rate\n\nNot evaluated yet.\n\n## Data\n\nMine.\n"
+    )
+    return folder
+
+
+def test_failures_are_told_filmed_and_written_down(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result, films = tmp_path / "result.json", tmp_path / "films"
+    command = ["eval", str(folder), "--episodes", "2", "--local", "--card"]
+    assert main([*command, "--json", str(result), "--videos", str(films)]) == 0
+    output = capsys.readouterr().out
+    assert "0 of 2 (0 %, 95 % interval 0 to 66 %)" in output
+    assert "1000001" in output
+    assert "goal is not reached" in output
+    assert "[yellow]" not in output
+    data = json.loads(result.read_text())
+    keys = "name episodes successes success_rate interval first_seed per_episode seconds"
+    assert list(data) == keys.split()
+    assert [(row["seed"], row["success"], row["steps"]) for row in data["per_episode"]] == [
+        (1_000_000, False, 2),
+        (1_000_001, False, 2),
+    ]
+    for seed in (1_000_000, 1_000_001):
+        assert (films / f"press_{seed}.mp4").stat().st_size > 1000
+    card = (folder / "README.md").read_text()
+    assert "0 of 2 (0 %, 95 % interval 0 to 66 %), seeds 1000000 to 1000001" in card
+    assert "Not evaluated yet" not in card
+    assert card.endswith("## Data\n\nMine.\n")
+    assert main(command) == 0
+    assert (folder / "README.md").read_text() == card  # written anew, not once more
+
+
+def test_seeds_that_are_not_for_evaluation_are_pointed_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, use in (("5", "training"), ("900000", "validation")):
+        assert main(["eval", str(folder), "--episodes", "1", "--first-seed", seed, "--local"]) == 0
+        assert f"are for {use}" in capsys.readouterr().out
+
+
+def test_bad_input_is_one_line_and_exit_2(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "skill.yaml").unlink()
+    for arguments, words in (
+        (["pik"], "Did you mean 'pick'"),
+        ([str(tmp_path)], "is not a trained policy"),
+        ([str(folder)], "holds no skill.yaml"),
+        (["pick", "--episodes", "0"], "--episodes and --workers are 1 or more"),
+    ):
+        assert main(["eval", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
