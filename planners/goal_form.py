@@ -144,14 +144,15 @@ class GoalForm:
         return _Soundness(self.reading).sound(goal)
 
     def sound_goals(self, most: int = 64) -> tuple[Formula, ...]:
-        """Every sound conjunction over the literals, shortest first; at most so many."""
+        """Every sound goal over the literals, shortest first; at most so many."""
         soundness = _Soundness(self.reading)
         signed: list[Formula] = []
         for atom in self.literals:
             signed += [each for each in (atom, Not(atom)) if soundness.asked(each)]
         size = min(len(signed), max(2, len(self.reading.things)) + 1, MOST_LITERALS)
+        kind = Or if "or" in self.reading.tokens else And
         candidates: Iterator[Formula] = (
-            chosen[0] if count == 1 else And(chosen)
+            chosen[0] if count == 1 else kind(chosen)
             for count in range(1, size + 1)
             for chosen in itertools.combinations(signed, count)
         )
@@ -237,13 +238,15 @@ class _Soundness:
         signed = _parts(goal)
         if not all(self.asked(each) for each in signed) or len(set(signed)) != len(signed):
             return False
+        if len(signed) > 1 and isinstance(goal, Or) != ("or" in self._tokens):
+            return False
         return self._covers(goal) and self._consistent(goal) and self._answers(signed)
 
     def asked(self, signed: Formula) -> bool:
         """Whether some word of the command asks for a literal."""
         if isinstance(signed, Not):
             return self._undoing(signed.part) if isinstance(signed.part, Atom) else False
-        if not isinstance(signed, Atom):
+        if not isinstance(signed, Atom) or self._is_source(signed.args[0], always=False):
             return False
         cues, args = self._cues, signed.args
         match signed.predicate:
@@ -252,11 +255,10 @@ class _Soundness:
                     self._filling(args[1]) and "onto" not in cues
                 )
             case "on" if "table" in args[1:]:
-                return "table" in self._tokens or bool(cues & {"down", "off"})
+                lowered = bool(cues & {"down", "off"}) and "table" not in self._tokens
+                return lowered or self._after_relation(args[1], ("on", "onto", "upon", "to"))
             case "on":
-                return self._after_relation(
-                    args[1], ("on", "onto", "upon", "atop", "over", "of", "to", "with")
-                )
+                return self._after_relation(args[1], ("on", "onto", "upon", "atop", "over", "top of"))
             case "stacked":
                 return "stack" in cues
             case "holding":
@@ -282,8 +284,13 @@ class _Soundness:
     def _after_relation(self, label: str, relations: Sequence[str]) -> bool:
         """Whether the label, or a pronoun that may stand for it, follows one of the words."""
         stands = {label, "it", "them"} if self._pronoun else {label}
-        pairs = zip(self._tokens, self._tokens[1:], strict=False)
-        return any(before in relations and after in stands for before, after in pairs)
+        # "open the drawer and put the ball inside": nothing follows, and any place named before is meant.
+        stands |= {"", ",", "and", "then"} if relations[0] == "in" else set()
+        triples = zip(["", *self._tokens], self._tokens, [*self._tokens[1:], ""], strict=False)
+        return any(
+            after in stands and (before in relations or f"{earlier} {before}" in relations)
+            for earlier, before, after in triples
+        )
 
     def _is_place(self, label: str) -> bool:
         """Whether the label only ever follows a word such as "on"."""
@@ -299,8 +306,10 @@ class _Soundness:
         used = {arg for atom in atoms(goal) for arg in atom.args}
         return all(label in used or self._is_source(label) for label in self._things)
 
-    def _is_source(self, label: str) -> bool:
+    def _is_source(self, label: str, always: bool = True) -> bool:
         """Whether a thing is only where something comes from: "off A", "from A", "out of A"."""
+        if not always and "stack" in self._cues:  # "make a tower out of A"
+            return False
         places = [place for place, token in enumerate(self._tokens) if token == label]
         return all(
             self._tokens[place - 1] in ("off", "from")
@@ -351,6 +360,9 @@ def refusal_for(reading: Reading) -> tuple[str | None, str | None]:
     """Why no sound goal was found, as (refusal, question): one of the two is None."""
     tokens, named = set(reading.tokens), [name for thing in reading.things for name in thing.names]
     loose = [thing for thing in reading.things if "pushable" in thing.tags]
+    misfit = _misfit(reading)
+    if misfit is not None:
+        return misfit, None
     if loose and tokens & words.CUE_FORMS["move"] and not tokens & set(words.DIRECTIONS):
         return None, f"Which way should the {listing(loose[0].names)} go: {listing(DIRECTIONS, 'or')}?"
     if loose and tokens & words.forms(words.PUT_VERBS) and len(reading.things) == len(loose):
@@ -359,3 +371,23 @@ def refusal_for(reading: Reading) -> tuple[str | None, str | None]:
         return "I found nothing in that to act on; name a thing in the scene and what to do with it.", None
     about = f" with the {listing(dict.fromkeys(named))}"
     return f"I do not know what to do{about}; I pick, place, push, open, close and press.", None
+
+
+def _misfit(reading: Reading) -> str | None:
+    """What a thing cannot be: a place to stand on or lie in, graspable, openable."""
+    tokens = ["", "", *reading.tokens]
+    things = {thing.label: thing for thing in reading.things}
+    for place, token in enumerate(tokens):
+        if token not in things:
+            continue
+        shown, tags, before = listing(things[token].names), things[token].tags, tokens[place - 2 : place]
+        on = before[1] in words.CUE_FORMS["onto"] or before == ["top", "of"]
+        if on and not {"support", "pressable"} & tags:
+            return f"Nothing can stand on the {shown}."
+        if before[1] in words.CUE_FORMS["into"] and "container" not in tags:
+            return f"Nothing can lie in the {shown}."
+        if (before == ["pick", "up"] or before[1] in words.CUE_FORMS["hold"]) and "graspable" not in tags:
+            return f"I cannot hold the {shown}."
+        if before[1] in words.CUE_FORMS["open"] | words.CUE_FORMS["close"] and "openable" not in tags:
+            return f"I cannot {before[1]} the {shown}."
+    return None

@@ -134,6 +134,10 @@ def _not_a_command(tokens: Sequence[str]) -> str | None:
     if spoken[0] in words.QUESTION_WORDS and "held-thing" not in tokens[:2]:
         return "That is a question, not a command; I move things, open and close, push and press."
     for place, token in enumerate(tokens):
+        where = " ".join(tokens[place : place + 2])
+        if token in words.ELSEWHERE or where in words.ELSEWHERE:
+            known = where if where in words.ELSEWHERE else token
+            return f"I know no place {known!r}; I put things in containers and on supports."
         if token in words.PROHIBITIONS and "everything" not in tokens[:place][-1:]:
             return f"I cannot keep to {token!r}; say what should be so at the end instead."
         first = all(before in words.COURTESY for before in tokens[:place])
@@ -202,6 +206,9 @@ class _Reader:
         if phrase.kind is None and phrase.generic is None:
             if not phrase.adjectives and not (phrase.other and place > start):
                 return None
+            vague = phrase.indefinite or not opened
+            if vague and phrase.adjectives and set(phrase.adjectives) <= set(words.SIZES):
+                return None  # "a little to the left"
             self._check_noun(phrase, place)
             phrase.generic = "others" if phrase.other else None
             phrase.plural = phrase.plural or self._at(place - 1) in ("others", "rest", "remaining")
@@ -375,6 +382,8 @@ class _Reader:
     def _several(self, phrase: _Phrase, fitting: tuple[Entity, ...]) -> tuple[Entity, ...]:
         number = 2 if phrase.every == "both" else phrase.number
         names = [entity.name for entity in fitting]
+        if phrase.every == "both" and len(fitting) == 1 and self._at(phrase.end) == "and":
+            return fitting  # "both the drawer and the door"
         if number and len(fitting) < number:
             raise _RefusalError(
                 f"There {'is' if len(names) == 1 else 'are'} only {listing(names)} here, not {number}."
@@ -481,11 +490,7 @@ def _coordinated(
     while number < len(phrases):
         first = phrases[number]
         found, end = first.found, first.end + first.swallow
-        placed = (
-            tokens[first.start - 1] in ("in", "on", "into", "onto", "inside", "to", "of")
-            if first.start
-            else False
-        )
+        placed = _is_place(tokens, first.start)
         while number + 1 < len(phrases) and not placed and not first.any:
             after = phrases[number + 1]
             between = tokens[end : after.start]
@@ -498,6 +503,12 @@ def _coordinated(
             number += 1
         yield found, first.any, first.start, end
         number += 1
+
+
+def _is_place(tokens: Sequence[str], start: int) -> bool:
+    """Whether what begins here is where something goes: after "in", "to" or "on top of"."""
+    before = tokens[max(0, start - 2) : start]
+    return before == ["top", "of"] or "".join(before[-1:]) in ("in", "on", "into", "onto", "inside", "to")
 
 
 def _thing(found: tuple[Entity, ...], any_one: bool, things: Sequence[Thing]) -> Thing:

@@ -71,7 +71,7 @@ CUES: Mapping[str, frozenset[str]] = {
         transfer tuck pop leave collect gather pack return
         """
     ),
-    "down": _words("down drop release unstack off"),
+    "down": _words("down drop release unstack off let"),
     "stack": _words("stack pile tower balance heap"),
     "into": _words("in into inside within"),
     "onto": _words("on onto upon atop over top"),
@@ -91,6 +91,10 @@ QUESTION_WORDS = _words(
     """
     what what's whats who who's where where's when why how which is are was were do does did am has have
     """
+)
+#: Places that no predicate speaks of.
+ELSEWHERE = frozenset(
+    {"next to", "close to", "near", "beside", "between", "under", "underneath", "below", "behind", "front of"}
 )
 PROHIBITIONS = frozenset({"don't", "dont", "never", "without", "avoid", "not", "nothing"})
 COURTESY = _words(
