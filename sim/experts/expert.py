@@ -135,13 +135,20 @@ def close(state: State, args: Mapping[str, str]) -> Act:
 
 
 def press(state: State, args: Mapping[str, str]) -> Act:
-    """Above it, down until the lamp lights, up."""
+    """Above it, down to the stop, up.
+
+    The lamp lights half-way down. To turn back there would teach a policy that plans ahead to turn back when
+    the lamp should be lit; at the stop it surely is.
+    """
     cap = state.handles[args["target"]]
-    if state.pressed:
+    depth = state.tool[2] - cap[2]
+    if state.pressed and not STOP < depth < ABOVE:
         over = state.tool[2] > RETREAT - 0.02
         return towards(state, np.array([*state.tool[:2], RETREAT]), CLOSE), over
-    goal = cap + lift(-0.012)
-    return towards(state, funnel(goal, distance_aside(state, goal), 0.008, 0.08), CLOSE), False
+    goal = funnel(cap + lift(-0.025), distance_aside(state, cap), 0.008, 0.09)
+    action = towards(state, goal, CLOSE)
+    action[2] = max(action[2], -0.2 - 10.0 * max(depth - ABOVE, 0.0))  # gently near the cap
+    return action, False
 
 
 def _slide(state: State, fixture: str, done: bool, sign: float) -> Act:
@@ -235,6 +242,8 @@ def _surface(args: Mapping[str, str]) -> str:
 
 #: How far above its resting height an object is let go, m.
 RELEASE = {"drawer": 0.035, "bowl": 0.02, "table": 0.004, "object": 0.006}
+#: The tool above a button: with the cap at its stop, and clear of it, m.
+STOP, ABOVE = 0.0015, 0.012
 #: How far an object is pushed, m.
 STROKE = 0.09
 OPENING = {"drawer": np.array([0.0, -1.0, 0.0]), "door": np.array([-1.0, 0.0, 0.0])}
