@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_skills.cli.console import check_output, escape, make_console, silence, write_json
-from robot_skills.cli.plan import add_planner_options, make_planner
+from robot_skills.cli.plan import add_planner_options, make_planner, show_result
 from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import Outcome, SkillCall, Status
@@ -284,24 +284,14 @@ def stopping(preempt: threading.Event) -> Iterator[None]:
 
 
 def show_plan(console: Console, plan: PlanResult) -> None:
-    """The plan, or why there is none, before anything moves."""
-    if plan.refused is not None:
-        console.print(f"[red]Refused.[/] {escape(plan.refused)}")
-        return
-    if plan.question is not None:
-        console.print(f"[yellow]Question.[/] {escape(plan.question)}")
-        return
-    console.print(f"Goal  {plan.goal}", markup=False)
-    for number, call in enumerate(plan.plan, start=1):
-        console.print(f"  {number}. {call}", markup=False)
-    console.print(f"Plan of {len(plan.plan)} steps, verified, in {plan.seconds:.2f} s.", style="dim")
-    console.print(
-        "The planner's scene graph is read from the simulator's state; "
-        "the skills see images, proprioception and language only.",
-        style="dim",
-    )
-    if plan.note:
-        console.print(plan.note, markup=False)
+    """The plan, or why there is none, before anything moves; and who sees what."""
+    show_result(console, plan)
+    if plan.verified:
+        console.print(
+            "The planner's scene graph is read from the simulator's state; "
+            "the skills see images, proprioception and language only.",
+            style="dim",
+        )
 
 
 def show_end(console: Console, done: RunResult, seconds: float, video: Path | None) -> None:
