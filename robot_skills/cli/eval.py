@@ -71,9 +71,9 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 def handle(args: argparse.Namespace) -> int:
     """Evaluate and report."""
     check_output(args.json)
-    name, folder, skill = _find(args.skill, args.library)
     if args.first_seed < 0 or args.episodes < 1 or args.workers < 1:
         raise InputError("--episodes and --workers are 1 or more, --first-seed is 0 or more.")
+    name, folder, skill = _find(args.skill, args.library)
     with silence():
         require("pybullet", "sim")
     if args.videos is not None:
@@ -109,7 +109,7 @@ def _find(name: str, library: Path | None) -> tuple[str, Path, Skill]:
         raise InputError(
             f"{folder} holds no {CARD}, which says what counts as success: copy the skill's there."
         )
-    return str(folder), folder, read_card(folder / CARD)
+    return folder.resolve().name, folder, read_card(folder / CARD)
 
 
 def _warn(first: int, episodes: int, console: Any) -> None:

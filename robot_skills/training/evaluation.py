@@ -17,6 +17,13 @@ from robot_skills.training.parallel import Factory, map_in_order
 from robot_skills.training.progress import JobProgress, duration
 from robot_skills.training.statistics import wilson_interval
 
+#: How the table says that an episode ended; any other way is told by its reason.
+_ENDINGS = {
+    Status.SUCCEEDED.value: "said it was over",
+    Status.FAILED.value: "said it was over, and was wrong",
+    Status.TIMED_OUT.value: "timed out",
+}
+
 
 @dataclass(frozen=True)
 class EpisodeResult:
@@ -96,7 +103,7 @@ class EvalReport:
         table = Table("seed", "call", "result", "s", "how it ended", box=None, pad_edge=False)
         for result in self.results:
             mark = "[green]success[/]" if result.success else "[red]failure[/]"
-            how = f"{result.status.replace('_', ' ')}: {result.reason}"
+            how = _ENDINGS.get(result.status, result.reason)
             table.add_row(str(result.seed), escape(result.call), mark, f"{result.seconds:.1f}", escape(how))
         console.print(table)
         summary = Table("argument", "value", "successes", box=None, pad_edge=False)
