@@ -23,6 +23,8 @@ from sim.tabletop.world import TabletopWorld
 
 #: Room that a push needs: for the gripper behind the object, and for the object ahead of it, m.
 PUSH_BEHIND, PUSH_AHEAD = 0.075, 0.125
+#: Share of the episodes that begin where another skill ended, and how high skills end, m (tool).
+HAND_OVER, LEFT_AT = 0.4, (0.12, 0.18)
 #: How high things are held when a placing task begins, m (tool).
 HELD = (0.17, 0.30)
 #: How far off the middle of the fingers a thing may be held, m.
@@ -73,7 +75,8 @@ def sample_task(skill: str, seed: int) -> Task:
 def pick(scene: Scene, rng: np.random.Generator) -> Result | None:
     """Pick one of the things to grasp."""
     name, _ = _choose(rng, scene, GRASPABLE)
-    return scene.with_(closed=bool(rng.random() < 0.1)), SkillCall("pick", {"object": name}), None
+    scene = _hand_over(scene.with_(closed=bool(rng.random() < 0.1)), rng)
+    return scene, SkillCall("pick", {"object": name}), None
 
 
 def place(scene: Scene, rng: np.random.Generator) -> Result | None:
@@ -98,11 +101,8 @@ def push(scene: Scene, rng: np.random.Generator) -> Result | None:
     direction = str(rng.choice(DIRECTIONS))
     if not _room_to_push(scene, item, direction):
         return None
-    return (
-        scene.with_(closed=bool(rng.random() < 0.3)),
-        SkillCall("push", {"object": name, "direction": direction}),
-        None,
-    )
+    scene = _hand_over(scene.with_(closed=bool(rng.random() < 0.3)), rng)
+    return scene, SkillCall("push", {"object": name, "direction": direction}), None
 
 
 def open_(scene: Scene, rng: np.random.Generator) -> Result | None:
@@ -110,8 +110,8 @@ def open_(scene: Scene, rng: np.random.Generator) -> Result | None:
     target = str(rng.choice(("drawer", "door")))
     # Now and then it stands ajar: an attempt before may have failed half-way.
     share = float(rng.uniform(0.0, 0.5)) if rng.random() < 0.2 else 0.0
-    closed = bool(rng.random() < 0.3)
-    return scene.with_(**{target: share}, closed=closed), SkillCall("open", {"target": target}), None
+    scene = _hand_over(scene.with_(**{target: share}, closed=bool(rng.random() < 0.3)), rng)
+    return scene, SkillCall("open", {"target": target}), None
 
 
 def close(scene: Scene, rng: np.random.Generator) -> Result | None:
@@ -121,16 +121,14 @@ def close(scene: Scene, rng: np.random.Generator) -> Result | None:
     scene = scene.with_(**{target: share}, closed=bool(rng.random() < 0.3))
     if target == "drawer" and share > 0.8 and rng.random() < 0.6:
         scene = _fill_drawer(scene, rng)
+    scene = _hand_over(scene, rng)
     return scene, SkillCall("close", {"target": target}), None
 
 
 def press(scene: Scene, rng: np.random.Generator) -> Result | None:
     """Press the button."""
-    return (
-        scene.with_(pressed=False, closed=bool(rng.random() < 0.3)),
-        SkillCall("press", {"target": "button"}),
-        None,
-    )
+    scene = _hand_over(scene.with_(pressed=False, closed=bool(rng.random() < 0.3)), rng)
+    return scene, SkillCall("press", {"target": "button"}), None
 
 
 SAMPLERS: Mapping[str, Callable[[Scene, np.random.Generator], Result | None]] = {
@@ -147,6 +145,20 @@ def _choose(rng: np.random.Generator, scene: Scene, kinds: tuple[str, ...]) -> t
     pairs = list(zip(scene.names(), scene.objects, strict=True))
     fitting = [pair for pair in pairs if pair[1].kind in kinds]
     return fitting[int(rng.integers(len(fitting)))]
+
+
+def _hand_over(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Now and then the gripper starts where another skill would have left it, open or closed."""
+    if rng.random() > HAND_OVER:
+        return scene
+    boxes = (
+        ((scene.cabinet - 0.03, 0.14), (scene.cabinet + 0.03, 0.32)),  # at the drawer
+        ((scene.rail - 0.18, -0.345), (scene.rail + 0.02, -0.32)),  # at the door
+        ((AREA[0][0] + 0.02, AREA[1][0] + 0.02), (AREA[0][1] - 0.02, AREA[1][1] - 0.02)),  # over the table
+    )
+    x, y = rng.uniform(*boxes[int(rng.integers(len(boxes)))])
+    gripper = (float(x), float(y), float(rng.uniform(*LEFT_AT)))
+    return scene.with_(gripper=gripper, closed=bool(rng.random() < 0.5))
 
 
 def _fill_drawer(scene: Scene, rng: np.random.Generator) -> Scene:
