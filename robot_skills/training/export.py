@@ -146,7 +146,7 @@ def card(summary: Mapping[str, Any]) -> str:
         "## Training",
         "",
         f"{summary['steps']} steps, {summary['samples']:,} samples, seed {summary['recipe']['seed']}, "
-        f"{duration(seconds)} on {where} ({summary['samples_per_second']:g} samples/s).",
+        f"{duration(seconds)} on {where} ({summary['samples_per_second']:g} samples/s in the last phase).",
         "",
         "| phase | metric | value |",
         "|---|---|---|",

@@ -43,19 +43,17 @@ class TrainResult:
     Attributes:
         steps: of all phases.
         samples: windows seen, of all phases.
-        seconds: wall time by what it was spent on: waiting for data, updates, held-out loss, checkpoints.
+        samples_per_second: windows learned from, over the time for data and updates, in the last phase.
+        seconds: wall time by phase and what it was spent on: waiting for data, updates, held-out loss
+            ("validation"), checkpoints.
         metrics: phase -> last training and held-out numbers.
     """
 
     steps: int
     samples: int
+    samples_per_second: float
     seconds: Mapping[str, float]
     metrics: Mapping[str, Mapping[str, float]]
-
-    @property
-    def samples_per_second(self) -> float:
-        """Windows learned from, over the time spent on data and updates."""
-        return self.samples / max(self.seconds.get("data", 0.0) + self.seconds.get("update", 0.0), 1e-9)
 
 
 class Trainer:
@@ -108,7 +106,10 @@ class Trainer:
                 if position is None or index >= position.stage:
                     start = position.step if position and index == position.stage else None
                     self._run_stage(index, stage, start, log)
+        last = self._stages[-1]
+        learning = sum(self._seconds[f"{last.name}.{part}"] for part in ("data", "update"))
         return TrainResult(
+            samples_per_second=last.steps * last.batch_size / max(learning, 1e-9),
             steps=sum(stage.steps for stage in self._stages),
             samples=sum(stage.steps * stage.batch_size for stage in self._stages),
             seconds=dict(self._seconds),
@@ -144,9 +145,9 @@ class Trainer:
         with loader, JobProgress(self._console, title, stage.steps, "samples", start or 0) as progress:
             batches = iter(loader)
             for step in range(start or 0, stage.steps):
-                with self._timed("data"):
+                with self._timed(stage, "data"):
                     batch = to_device(next(batches), self._device)
-                with self._timed("update"):
+                with self._timed(stage, "update"):
                     loss, metrics = run.update(self.policy, batch, step)
                 progress.advance(stage.batch_size, f"loss {loss:.4g}")
                 self._after_step(index, step + 1, run, {"loss": loss, **metrics}, log, before)
@@ -162,13 +163,13 @@ class Trainer:
             log.write(f"train_{stage.name}", {**metrics, "learning_rate": rate}, before + done)
             self._metrics.setdefault(stage.name, {}).update(metrics)
         if self._held_out is not None and (done % self._recipe.validate_every == 0 or last):
-            with self._timed("validation"):
+            with self._timed(stage, "validation"):
                 held_out = self._validate(stage, run.average)
             log.write(f"held_out_{stage.name}", held_out, before + done)
             known = self._metrics.setdefault(stage.name, {})
             known.update({f"held_out_{name}": value for name, value in held_out.items()})
         if done % self._recipe.checkpoint_every == 0 or last:
-            with self._timed("checkpoint"):
+            with self._timed(stage, "checkpoint"):
                 log.flush()
                 self._save(index, done, run)
 
@@ -217,10 +218,10 @@ class Trainer:
         return position
 
     @contextlib.contextmanager
-    def _timed(self, phase: str) -> Iterator[None]:
+    def _timed(self, stage: Stage, part: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
-        self._seconds[phase] += time.perf_counter() - began
+        self._seconds[f"{stage.name}.{part}"] += time.perf_counter() - began
 
 
 class Average:

@@ -143,7 +143,8 @@ def test_it_learns_and_the_folder_tells_the_story(data: Path, tmp_path: Path) ->
     summary = json.loads((tmp_path / "out" / "training.json").read_text())
     assert summary["steps"] == 180
     assert summary["report"]["code_use"] == [1.0, 0.75]
-    assert set(summary["seconds"]) == {"data", "update", "validation", "checkpoint"}
+    parts = ("data", "update", "validation", "checkpoint")
+    assert set(summary["seconds"]) == {f"{stage}.{part}" for stage in ("codes", "policy") for part in parts}
     assert "tiny: policy: 150/150" in output.getvalue()
     assert list((tmp_path / "out" / "logs").glob("events.*"))
 
