@@ -89,7 +89,7 @@ class TabletopDemonstrator:
             world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
 
         def attempt(seed: int) -> Attempt:
-            shown = demonstrate(world, recipe.skill, seed, recipe.noise)
+            shown = demonstrate(world, recipe.skill, seed, recipe.noise, recipe.misled)
             if not shown.success:
                 return Attempt(seed, None, shown.reason)
             episode = Episode(

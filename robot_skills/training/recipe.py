@@ -34,6 +34,8 @@ class CollectRecipe:
         first_seed: episodes are tried with this seed and those after it, all below 900,000.
         noise: standard deviation of the Gaussian noise on each executed action; the label stays clean. It
             puts recoveries into the data.
+        misled: share of the episodes in which the expert is at first wrong about where its target is; it
+            goes there, and the labels say how to come back.
         workers: processes.
         image_size: (height, width) of every camera, pixels.
     """
@@ -42,6 +44,7 @@ class CollectRecipe:
     episodes: int
     first_seed: int = 0
     noise: float = 0.25
+    misled: float = 0.0
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     cameras: tuple[str, ...] = ("front", "wrist")
     image_size: tuple[int, int] = (64, 64)
@@ -49,6 +52,7 @@ class CollectRecipe:
     def __post_init__(self) -> None:
         _positive(self, "episodes", "workers")
         _range(self, "noise", 0.0, 1.0)
+        _range(self, "misled", 0.0, 1.0)
         if not 0 <= self.first_seed < FIRST_VALIDATION_SEED:
             raise InputError(
                 f"first_seed is {self.first_seed}; seeds for training lie in 0 to "

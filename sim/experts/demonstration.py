@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from robot_skills.robot import Float, Image
 from robot_skills.skill import Skill, SkillCall
 from sim.experts.expert import expert_for
 from sim.tabletop.oracle import scene_graph
+from sim.tabletop.state import State
 from sim.tabletop.tasks import Task, sample_task
 from sim.tabletop.world import CONTROL_RATE, TabletopWorld
 
@@ -58,7 +59,9 @@ class Demonstration:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def demonstrate(world: TabletopWorld, skill: str, seed: int, noise: float) -> Demonstration:
+def demonstrate(
+    world: TabletopWorld, skill: str, seed: int, noise: float, misled: float = 0.0
+) -> Demonstration:
     """Run the expert of a skill once; the seed fixes the episode and the noise.
 
     Args:
@@ -66,34 +69,66 @@ def demonstrate(world: TabletopWorld, skill: str, seed: int, noise: float) -> De
         skill: its name.
         seed: of the episode.
         noise: standard deviation of the Gaussian added to the executed translation, in units of an action.
+        misled: share of the episodes that begin with the expert being wrong about where its target is, by
+            1.5 to 5 cm, for a while. It goes there and may close on nothing; the labels are clean all along,
+            and so say how to come back. A policy's own errors look like this, not like noise.
     """
     task = sample_task(skill, seed)
     task.start(world)
     rng = np.random.default_rng([seed, 77])
-    expert = expert_for(task.call)
+    expert, wrong = expert_for(task.call), draw_error(np.random.default_rng([seed, 78]), misled)
     frames: list[dict[str, Any]] = []
     over, scale = 0, noise * rng.uniform(0.3, 1.0)
     while over < HOLD and len(frames) < LIMIT:
         state = world.state()
         action, ended = expert.act(state)
-        over = over + 1 if ended or over else 0
-        seen = world.observe()
-        frames.append(
-            {
-                **seen.images,
-                "state": seen.state,
-                "action": action,
-                "end": float(over > 0),
-                "aim": expert.target(state),
-            }
-        )
-        executed = action.copy()
+        seen, aim = world.observe(), expert.target(state)
+        executed = action
+        if wrong is not None and len(frames) < wrong.steps:
+            executed, believed = expert.act(mistake(state, task.call, wrong.offset))
+            if believed:  # it thinks that it is done: from here on it knows better
+                wrong = None
+        else:
+            over = over + 1 if ended or over else 0
+        end = float(over > 0)
+        frames.append({**seen.images, "state": seen.state, "action": action, "end": end, "aim": aim})
+        executed = executed.copy()
         if over == 0:
-            executed[:3] += rng.normal(0.0, scale * nearness(state.tool - frames[-1]["aim"]), 3)
+            executed[:3] += rng.normal(0.0, scale * nearness(state.tool - aim), 3)
             if skill == "pick" and noise > 0 and state.gripped and rng.random() < SLIP:
                 executed[6] = -1.0
         world.act(np.clip(executed, -1.0, 1.0))
     return _demonstration(world, task, frames, over > 0)
+
+
+@dataclass(frozen=True)
+class Error:
+    """Where the expert wrongly believes its target to be, and for how many steps."""
+
+    offset: Array
+    steps: int
+
+
+def draw_error(rng: np.random.Generator, share: float) -> Error | None:
+    """An error for this share of the episodes."""
+    if rng.random() >= share:
+        return None
+    angle, size = rng.uniform(0, 2 * np.pi), rng.uniform(0.015, 0.05)
+    return Error(size * np.array([np.cos(angle), np.sin(angle), 0.0]), int(rng.integers(5, 23)))
+
+
+def mistake(state: State, call: SkillCall, offset: Array) -> State:
+    """The state as somebody sees it who is wrong about where the argument is."""
+    name = call.args["object" if call.skill in ("pick", "push") else "target"]
+    if name in state.handles and call.skill != "place":
+        return replace(state, handles={**state.handles, name: state.handles[name] + offset})
+    if name not in state.bodies:
+        return replace(state, tray=state.tray + offset)
+    body = replace(state.bodies[name], position=state.bodies[name].position + offset)
+    near = float(np.hypot(*(state.tool - body.position)[:2])) < 0.03
+    # Fingers that have closed on nothing there: it believes that it holds the thing, and lifts.
+    fooled = {name} if call.skill == "pick" and near and state.opening < 0.03 else set()
+    return replace(state, bodies={**state.bodies, name: body}, gripped=state.gripped | fooled)
 
 
 def nearness(offset: Array) -> float:
