@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,8 @@ from robot_skills.logic import And, Atom, Formula, Not, Or, atoms, parse
 from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 
 NONE = "none"
-MOST_LITERALS = 6
+MOST_LITERALS = 8
+_MOST_TRIED = 2_000
 _MOST_STACKED = 4
 _NEGATABLE = ("open", "pressed", "holding", "in", "on")
 
@@ -144,19 +145,21 @@ class GoalForm:
         return _Soundness(self.reading).sound(goal)
 
     def sound_goals(self, most: int = 64) -> tuple[Formula, ...]:
-        """Every sound goal over the literals, shortest first; at most so many."""
+        """The sound goals over the literals, at most so many; first those whose words stand together.
+
+        Every thing takes one, two or none of the literals that the words ask for about it.
+        """
         soundness = _Soundness(self.reading)
-        signed: list[Formula] = []
-        for atom in self.literals:
-            signed += [each for each in (atom, Not(atom)) if soundness.asked(each)]
-        size = min(len(signed), max(2, len(self.reading.things)) + 1, MOST_LITERALS)
         kind = Or if "or" in self.reading.tokens else And
-        candidates: Iterator[Formula] = (
-            chosen[0] if count == 1 else kind(chosen)
-            for count in range(1, size + 1)
-            for chosen in itertools.combinations(signed, count)
-        )
-        return tuple(itertools.islice((goal for goal in candidates if soundness.sound(goal)), most))
+        shares = [
+            soundness.shares(
+                thing.label, [atom for atom in self.literals if atom.args[0] == thing.label], kind
+            )
+            for thing in self.reading.things
+        ]
+        tried = itertools.islice(itertools.product(*shares), _MOST_TRIED)
+        joined = (_joined(tuple(itertools.chain(*chosen)), kind) for chosen in tried if any(chosen))
+        return tuple(itertools.islice((goal for goal in joined if soundness.sound(goal)), most))
 
     def expand(self, goal: Formula) -> Formula:
         """Put the scene's things in the place of the labels; "both" and "any" become and, or."""
@@ -181,6 +184,10 @@ def _table(scene: SceneGraph) -> tuple[Thing, ...]:
 
 def _parts(goal: Formula) -> tuple[Formula, ...]:
     return goal.parts if isinstance(goal, And | Or) else (goal,)
+
+
+def _joined(literals: tuple[Formula, ...], kind: type[And] | type[Or]) -> Formula:
+    return literals[0] if len(literals) == 1 else kind(literals)
 
 
 def _quoted(text: str) -> str:
@@ -224,11 +231,18 @@ def _towers(names: Sequence[str]) -> Formula:
     return Or(tuple(towers))
 
 
+_RELATIONS = words.CUE_FORMS["into"] | words.CUE_FORMS["onto"]
+_VERB_OF = {"open": "open", "closed": "close", "pressed": "press", "holding": "hold", "stacked": "stack"}
+_CARRYING = words.forms(["move", "transfer", "bring", "take", "shift"])
+_PLACING = _RELATIONS | {"to", "of", "off", "from"} | words.forms(["fill", "load"])
+
+
 class _Soundness:
     """What the words of a command ask for, and what a goal must therefore hold."""
 
     def __init__(self, reading: Reading) -> None:
         self._tokens = reading.tokens
+        self._known: dict[Formula, bool] = {}
         self._things = {thing.label: thing for thing in reading.things}
         self._cues = {family for family, forms in words.CUE_FORMS.items() if forms & set(self._tokens)}
         self._directions = {token for token in self._tokens if token in words.DIRECTIONS}
@@ -242,8 +256,32 @@ class _Soundness:
             return False
         return self._covers(goal) and self._consistent(goal) and self._answers(signed)
 
+    def shares(
+        self, label: str, own: Sequence[Atom], kind: type[And] | type[Or]
+    ) -> list[tuple[Formula, ...]]:
+        """The literals, by one, two and none, that a goal may hold about a thing; the nearest words first."""
+        near = sorted(own, key=lambda atom: self._distance(label, atom))
+        signed: list[Formula] = [each for atom in near for each in (atom, Not(atom)) if self.asked(each)]
+        pairs = [pair for pair in itertools.combinations(signed, 2) if self._consistent(kind(pair))]
+        needed = bool(signed) and kind is And and not self._may_be_place(label)
+        return [*((each,) for each in signed), *pairs, *([] if needed else [()])]
+
+    def _distance(self, label: str, atom: Atom) -> int:
+        """How far the words of a literal stand apart: a thing and its place, way, or verb."""
+        marks = {atom.args[1]} if len(atom.args) > 1 else words.CUE_FORMS[_VERB_OF[atom.predicate]]
+        here = [place for place, token in enumerate(self._tokens) if token == label]
+        there = [place for place, token in enumerate(self._tokens) if token in marks]
+        behind = len(self._tokens) if len(atom.args) > 1 else 1
+        gaps = [b - a if b > a else (a - b) + behind - 1 for a in here for b in there if a != b]
+        return min(gaps, default=2 * len(self._tokens))
+
     def asked(self, signed: Formula) -> bool:
         """Whether some word of the command asks for a literal."""
+        if signed not in self._known:
+            self._known[signed] = self._asked(signed)
+        return self._known[signed]
+
+    def _asked(self, signed: Formula) -> bool:
         if isinstance(signed, Not):
             return self._undoing(signed.part) if isinstance(signed.part, Atom) else False
         if not isinstance(signed, Atom) or self._is_source(signed.args[0], always=False):
@@ -258,7 +296,11 @@ class _Soundness:
                 lowered = bool(cues & {"down", "off"}) and "table" not in self._tokens
                 return lowered or self._after_relation(args[1], ("on", "onto", "upon", "to"))
             case "on":
-                return self._after_relation(args[1], ("on", "onto", "upon", "atop", "over", "top of"))
+                carried = bool(
+                    words.forms(["move", "transfer", "bring", "take", "shift"]) & set(self._tokens)
+                )
+                onto = ("on", "onto", "upon", "atop", "over", "top of", *(["to"] * carried))
+                return self._after_relation(args[1], onto)
             case "stacked":
                 return "stack" in cues
             case "holding":
@@ -270,16 +312,24 @@ class _Soundness:
             case "closed":
                 return "close" in cues
             case "pressed":
-                return "press" in cues and "off" not in cues
+                return "press" in cues and not self._switched_off(args[0])
         return False
 
     def _undoing(self, atom: Atom) -> bool:
         match atom.predicate:
             case "pressed":
-                return "off" in self._cues
+                return self._switched_off(atom.args[0])
             case "in":
-                return {"out", "from", "empty", "remove"} & set(self._tokens) != set()
+                return self._is_source(atom.args[1])
         return False
+
+    def _switched_off(self, label: str) -> bool:
+        """Whether the command says "turn A off", "turn off A" or "deactivate A"."""
+        text = f" {' '.join(self._tokens)} "
+        if words.forms(["unpress", "deactivate"]) & set(self._tokens):
+            return True
+        verbs = words.forms(["turn", "switch", "put", "light"])
+        return any(f" {verb} {label} off " in text or f" {verb} off {label} " in text for verb in verbs)
 
     def _after_relation(self, label: str, relations: Sequence[str]) -> bool:
         """Whether the label, or a pronoun that may stand for it, follows one of the words."""
@@ -296,7 +346,13 @@ class _Soundness:
         """Whether the label only ever follows a word such as "on"."""
         places = [place for place, token in enumerate(self._tokens) if token == label]
         before = {self._tokens[place - 1] if place else "" for place in places}
-        return before <= words.CUE_FORMS["into"] | words.CUE_FORMS["onto"]
+        return before <= _RELATIONS
+
+    def _may_be_place(self, label: str) -> bool:
+        """Whether the label, or a pronoun for it, follows a word such as "on"; or nothing does."""
+        pairs = zip(self._tokens, self._tokens[1:], strict=False)
+        places = {after for before, after in pairs if before in _PLACING}
+        return label in places or self._pronoun or self._is_source(label) or not places
 
     def _filling(self, label: str) -> bool:
         pairs = zip(self._tokens, self._tokens[1:], strict=False)

@@ -123,6 +123,7 @@ def _tokens(command: str, scene: SceneGraph) -> list[str]:
     lowered = command.lower().replace("’", "'").replace("-", " ")
     own = frozenset(word for entity in scene.entities for word in entity.name.lower().split())
     joined = " ".join(words.corrected(token, own) for token in _TOKEN.findall(lowered))
+    joined = re.sub(r"\bdo(?:n't| not) forget to\b", "", joined)
     return _HELD.sub("the held-thing", joined).split()
 
 
@@ -141,7 +142,8 @@ def _not_a_command(tokens: Sequence[str]) -> str | None:
         if token in words.PROHIBITIONS and "everything" not in tokens[:place][-1:]:
             return f"I cannot keep to {token!r}; say what should be so at the end instead."
         first = all(before in words.COURTESY for before in tokens[:place])
-        if (first or tokens[place - 1] in _CLAUSE) and token in words.forms(words.BEYOND):
+        given = token == "give" and words.forms(["push", "nudge", "shove", "press"]) & set(tokens)
+        if (first or tokens[place - 1] in _CLAUSE) and token in words.forms(words.BEYOND) and not given:
             return f"No skill of mine can {token!r}; I pick, place, push, open, close and press."
     return None
 

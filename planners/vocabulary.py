@@ -64,7 +64,7 @@ CUES: Mapping[str, frozenset[str]] = {
     "close": _words("close shut slam reclose"),
     "press": _words("press push hit tap click activate switch turn light ring punch"),
     "hold": _words("pick grab take lift hold grasp get fetch raise grip pinch seize"),
-    "move": _words("push move slide nudge shove shift scoot poke bump budge roll"),
+    "move": _words("push pull drag move slide nudge shove shift scoot poke bump budge roll"),
     "put": _words(
         """
         put place set lay drop insert load fill store stash toss stick bring deposit position rest
@@ -75,7 +75,7 @@ CUES: Mapping[str, frozenset[str]] = {
     "stack": _words("stack pile tower balance heap"),
     "into": _words("in into inside within"),
     "onto": _words("on onto upon atop over top"),
-    "off": _words("off unpress deactivate release"),
+    "off": _words("off unpress deactivate"),
 }
 PUT_VERBS = CUES["put"] | CUES["stack"]
 #: Verbs that name what no skill here does.
