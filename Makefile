@@ -38,11 +38,11 @@ lint: $(VENV)/.stamp-dev  ## ruff and mypy --strict
 bench: $(VENV)/.stamp-dev  ## every table in benchmarks/results
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-pretrained: $(VENV)/.stamp-demo  ## collect demonstrations and train the six skills again
+pretrained: $(VENV)/.stamp-demo  ## collect demonstrations and train the six skills again (about 2 hours on two cores)
 	for skill in pick place push open close press; do \
 		$(BIN)/robot-skills collect datasets/tabletop_$$skill.yaml -o out/data/$$skill && \
-		$(BIN)/robot-skills train datasets/train_$$skill.yaml -o out/train/$$skill && \
-		$(BIN)/robot-skills skills add out/train/$$skill --library robot_skills/pretrained || exit 1; \
+		$(BIN)/robot-skills train datasets/train_$$skill.yaml -o out/train/$$skill --resume && \
+		$(BIN)/robot-skills skills add out/train/$$skill --library robot_skills/pretrained --force || exit 1; \
 	done
 
 clean:  ## remove .venv and out
