@@ -111,13 +111,16 @@ class SkillLibrary:
         """The folder to load the skill's policy from.
 
         Raises:
-            InputError: no such skill, or it has a card and no weights.
+            InputError: no such skill, or it has a card and no weights, or those of another format version.
         """
         if not self.trained(name):
             raise InputError(
                 f"The skill {name!r} in {self.folder} is not trained: it has a card and no weights. Train it "
                 f"and put it there: robot-skills skills add FOLDER --name {name} --library {self.folder}"
             )
+        from robot_skills.policies.registry import read_config  # brings torch: 2 s
+
+        read_config(self.folder / name)
         return self.folder / name
 
     def policy(self, name: str) -> Policy:
@@ -127,7 +130,7 @@ class SkillLibrary:
             InputError: no such skill, no weights, or weights of another format version.
         """
         if name not in self._loaded:
-            from robot_skills.policies.registry import load_policy  # brings torch: 2 s
+            from robot_skills.policies.registry import load_policy
 
             self._loaded[name] = load_policy(self.weights(name))
         return self._loaded[name]

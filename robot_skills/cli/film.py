@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -152,10 +153,12 @@ def _small(picture: Picture.Image) -> Picture.Image:
     return picture.resize((SHEET_WIDTH, height), Picture.Resampling.LANCZOS)
 
 
+@functools.cache
 def _font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
+@functools.lru_cache(maxsize=64)
 def _fitted(text: str, room: int, size: int) -> str:
     """The text, cut to a width in pixels."""
     font = _font(size)
