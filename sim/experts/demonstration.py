@@ -86,8 +86,9 @@ def demonstrate(
         executed = action
         if wrong is not None and len(frames) < wrong.steps:
             executed, believed = expert.act(mistake(state, task.call, wrong.offset))
-            if believed:  # it thinks that it is done: from here on it knows better
-                wrong = None
+            dropping = skill == "place" and executed[6] < 0 < action[6]
+            if believed or dropping:  # about to let go in the wrong place: from here on it knows better
+                wrong, executed = None, action
         else:
             over = over + 1 if ended or over else 0
         end = float(over > 0)
