@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from planners.invariants import exclusive_pair
 from planners.model import Action, GroundModel
 from robot_skills.logic import And, Atom, Formula, Not, Or
 from robot_skills.skill import SkillCall
@@ -53,7 +54,7 @@ def search(
     relaxation = Relaxation(model, model.relevant(reduced), reduced)
     root = model.initial if start is None else start
     estimate = relaxation.estimate(root)
-    if estimate is None:
+    if estimate is None or (start is None and exclusive_pair(reduced, model)):
         return SearchResult(Verdict.IMPOSSIBLE)
     order = itertools.count()
     frontier: list[tuple[int, int, int, int]] = [(estimate, estimate, next(order), root)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from planners.invariants import exclusive_pair
 from planners.model import ground
 from planners.search import Verdict, search, search_in_order
 from planners.verification import verify
@@ -186,3 +187,23 @@ def test_verifier_catches_every_left_out_step(skills: Mapping[str, Skill]) -> No
     assert verify(plan, goal, scene, skills).ok
     for left_out in range(len(plan)):
         assert not verify(plan[:left_out] + plan[left_out + 1 :], goal, scene, skills).ok
+
+
+@pytest.mark.parametrize(
+    ("goal", "pair"),
+    [
+        ("holding(red block) and holding(yellow ball)", True),
+        ("in(red block, drawer) and pressed(button) and on(red block, table)", True),
+        ("in(red block, drawer) and holding(red block)", True),
+        ("in(red block, drawer) and in(green block, drawer)", False),
+        ("moved(red block, left) and on(red block, table)", False),
+        ("moved(red block, left) and moved(red block, right)", False),
+        ("open(drawer) and open(door)", False),
+    ],
+)
+def test_what_excludes_each_other_is_proved(goal: str, pair: bool, skills: Mapping[str, Skill]) -> None:
+    model = ground(skills, make_scene(FULL))
+    assert (exclusive_pair(parse(goal), model) is not None) == pair
+    result = search(model, parse(goal))
+    assert result.verdict is (Verdict.IMPOSSIBLE if pair else Verdict.FOUND)
+    assert not (pair and result.expanded)
