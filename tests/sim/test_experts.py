@@ -19,10 +19,13 @@ def test_experts_reach_their_goal_and_label_cleanly(skill: str, world: TabletopW
     for demo in demonstrations:
         steps = len(demo.state)
         assert demo.images["front"].shape == (steps, 64, 64, 3)
-        assert demo.action.shape == (steps, 7) and np.abs(demo.action).max() <= 1
-        assert demo.target.shape == (steps, 3) and np.isfinite(demo.target).all()
+        assert demo.action.shape == (steps, 7)
+        assert np.abs(demo.action).max() <= 1
+        assert demo.target.shape == (steps, 3)
+        assert np.isfinite(demo.target).all()
         if demo.success:
-            assert demo.end.sum() == HOLD and demo.end[-HOLD:].all()
+            assert demo.end.sum() == HOLD
+            assert demo.end[-HOLD:].all()
             assert np.abs(demo.action[-1, :3]).max() < 0.5  # it comes to rest
 
 
@@ -48,10 +51,11 @@ def test_the_pick_expert_recovers_from_a_slip(world: TabletopWorld) -> None:
             assert not scene_graph(world.state()).holds(SkillLibrary.open().skill("pick").goal(task.call))
             continue
         world.act(action)
-    assert dropped and over
+    assert dropped
+    assert over
     assert scene_graph(world.state()).holds(SkillLibrary.open().skill("pick").goal(task.call))
 
 
 def test_there_is_no_expert_for_an_unknown_skill() -> None:
-    with pytest.raises(InputError, match="Unknown skill with an expert 'pikc'.*Did you mean 'pick'"):
+    with pytest.raises(InputError, match=r"Unknown skill with an expert 'pikc'.*Did you mean 'pick'"):
         expert_for(SkillCall("pikc"))

@@ -137,8 +137,10 @@ def test_moved(shift: tuple[float, float], direction: str, expected: bool) -> No
 
 def test_what_fits_where() -> None:
     block, ball, bowl = (body(kind, (0.5, 0, 0.03)) for kind in ("block", "ball", "bowl"))
-    assert predicates.fits(block, "in", bowl) and predicates.fits(ball, "in", "drawer")
-    assert predicates.fits(ball, "on", "table") and predicates.fits(block, "on", body("cylinder", (0, 0, 0)))
+    assert predicates.fits(block, "in", bowl)
+    assert predicates.fits(ball, "in", "drawer")
+    assert predicates.fits(ball, "on", "table")
+    assert predicates.fits(block, "on", body("cylinder", (0, 0, 0)))
     assert not predicates.fits(ball, "on", block)
     assert not predicates.fits(block, "on", ball)
     assert not predicates.fits(block, "on", block)

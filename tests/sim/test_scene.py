@@ -28,8 +28,10 @@ def test_sampled_scenes_hold_three_to_six_objects_apart_and_on_the_table() -> No
         assert any(item.kind in GRASPABLE for item in scene.objects)
         for index, item in enumerate(scene.objects):
             x, y, z = item.position
-            assert AREA[0][0] <= x - item.radius and x + item.radius <= AREA[0][1]
-            assert AREA[1][0] <= y - item.radius and y + item.radius <= AREA[1][1]
+            assert AREA[0][0] <= x - item.radius
+            assert x + item.radius <= AREA[0][1]
+            assert AREA[1][0] <= y - item.radius
+            assert y + item.radius <= AREA[1][1]
             assert z == item.height / 2
             for other in scene.objects[:index]:
                 gap = ((x - other.position[0]) ** 2 + (y - other.position[1]) ** 2) ** 0.5

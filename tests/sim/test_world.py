@@ -39,7 +39,8 @@ def test_the_world_is_a_robot(world: TabletopWorld) -> None:
         "front": (64, 64, 3),
         "wrist": (64, 64, 3),
     }
-    assert seen.state.shape == (10,) and seen.state.dtype == np.float32
+    assert seen.state.shape == (10,)
+    assert seen.state.dtype == np.float32
     assert world.observe(()).images == {}
     with pytest.raises(ValueError, match="shape"):
         world.act(np.zeros(6, np.float32))
