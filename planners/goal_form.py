@@ -268,12 +268,17 @@ class _Soundness:
 
     def _distance(self, label: str, atom: Atom) -> int:
         """How far the words of a literal stand apart: a thing and its place, way, or verb."""
-        marks = {atom.args[1]} if len(atom.args) > 1 else words.CUE_FORMS[_VERB_OF[atom.predicate]]
+        far = len(self._tokens)
         here = [place for place, token in enumerate(self._tokens) if token == label]
+        if len(atom.args) == 1:  # a verb stands before its thing
+            marks, before, after = words.CUE_FORMS[_VERB_OF[atom.predicate]], 0, far
+        elif atom.args[1] in self._tokens:  # a place or a way stands behind it
+            marks, before, after = frozenset({atom.args[1]}), far, 0
+        else:
+            marks, before, after = words.CUE_FORMS["down"], 0, 0
         there = [place for place, token in enumerate(self._tokens) if token in marks]
-        behind = len(self._tokens) if len(atom.args) > 1 else 1
-        gaps = [b - a if b > a else (a - b) + behind - 1 for a in here for b in there if a != b]
-        return min(gaps, default=2 * len(self._tokens))
+        gaps = [b - a + after if b > a else a - b + before for a in here for b in there]
+        return min(gaps, default=3 * far)
 
     def asked(self, signed: Formula) -> bool:
         """Whether some word of the command asks for a literal."""
@@ -287,6 +292,8 @@ class _Soundness:
         if not isinstance(signed, Atom) or self._is_source(signed.args[0], always=False):
             return False
         cues, args = self._cues, signed.args
+        if len(args) > 1 and self._is_place(args[0]) and not self._pronoun:
+            return False
         match signed.predicate:
             case "in":
                 return self._after_relation(args[1], ("in", "into", "inside", "within", "to")) or (
@@ -334,6 +341,9 @@ class _Soundness:
     def _after_relation(self, label: str, relations: Sequence[str]) -> bool:
         """Whether the label, or a pronoun that may stand for it, follows one of the words."""
         stands = {label, "it", "them"} if self._pronoun else {label}
+        for place, token in enumerate(self._tokens[2:], start=2):  # "in B or C"
+            if token == label and self._tokens[place - 1] == "or":
+                stands.add(self._tokens[place - 2])
         # "open the drawer and put the ball inside": nothing follows, and any place named before is meant.
         stands |= {"", ",", "and", "then"} if relations[0] == "in" else set()
         triples = zip(["", *self._tokens], self._tokens, [*self._tokens[1:], ""], strict=False)

@@ -313,7 +313,7 @@ class _Reader:
                 phrase.kind = later.kind
                 continue
             for before in reversed(phrases[:number]):
-                if before.kind and self._fitting(phrase, before.kind):
+                if before.kind in words.LOOSE and self._fitting(phrase, before.kind):
                     phrase.kind = before.kind
                     break
 
@@ -330,7 +330,8 @@ class _Reader:
                 if token == "apart" and self._at(phrase.end + 1) in ("from",)
                 else int(token in words.EXCEPT)
             )
-            if not gap or phrases[number + 1].start > phrase.end + gap + 1:
+            between = self._tokens[phrase.end + gap : phrases[number + 1].start]
+            if not gap or between not in ([], ["for"]):
                 continue
             left_out = [phrases[number + 1]]
             for later in phrases[number + 2 :]:
@@ -433,7 +434,7 @@ class _Reader:
     def _is_destination(self, phrase: _Phrase, later: Sequence[_Phrase]) -> bool:
         """Whether the place named next is where the phrase's things are to go."""
         verbs = [token for token in self._tokens[: phrase.start] if token in _VERBS]
-        if not verbs or verbs[-1] not in _PUTTING:
+        if verbs and verbs[-1] not in _PUTTING:
             return False
         clause = self._tokens[later[0].end : later[1].start] if len(later) > 1 else []
         return not (

@@ -20,6 +20,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "button": ("lamp", "light", "bulb", "buzzer", "switch"),
     "table": ("desk", "tabletop", "worktop", "countertop", "surface"),
 }
+#: The kinds that "one" and "the others" may stand for.
+LOOSE = ("block", "cylinder", "ball", "bowl")
 #: Nouns for anything that can be grasped.
 GENERIC = ("object", "thing", "item", "toy", "piece", "stuff", "one", "shape")
 #: colour or size -> other words for it.
@@ -42,7 +44,7 @@ ADJECTIVES: Mapping[str, tuple[str, ...]] = {
 SIZES = ("small", "large")
 
 DETERMINERS = frozenset({"the", "this", "that", "these", "those", "my", "your", "our", "its"})
-INDEFINITE = frozenset({"a", "an", "any", "some"})
+INDEFINITE = frozenset({"a", "an", "any", "some", "either"})
 ALL = frozenset({"all", "every", "each", "both"})
 EVERYTHING = frozenset({"everything", "anything"})
 OTHER = frozenset({"other", "others", "rest", "remaining"})
@@ -68,7 +70,7 @@ CUES: Mapping[str, frozenset[str]] = {
     "put": _words(
         """
         put place set lay drop insert load fill store stash toss stick bring deposit position rest
-        transfer tuck pop leave collect gather pack return
+        transfer tuck pop leave collect gather pack return stow
         """
     ),
     "down": _words("down drop release unstack off let"),
