@@ -234,6 +234,7 @@ def _towers(names: Sequence[str]) -> Formula:
 _RELATIONS = words.CUE_FORMS["into"] | words.CUE_FORMS["onto"]
 _VERB_OF = {"open": "open", "closed": "close", "pressed": "press", "holding": "hold", "stacked": "stack"}
 _CARRYING = words.forms(["move", "transfer", "bring", "take", "shift"])
+_LOWERING = words.CUE_FORMS["put"] | words.CUE_FORMS["hold"] | words.forms(["move", "lower"])
 _PLACING = _RELATIONS | {"to", "of", "off", "from"} | words.forms(["fill", "load"])
 
 
@@ -300,7 +301,7 @@ class _Soundness:
                     self._filling(args[1]) and "onto" not in cues
                 )
             case "on" if "table" in args[1:]:
-                lowered = bool(cues & {"down", "off"}) and "table" not in self._tokens
+                lowered = self._lowers() and "table" not in self._tokens
                 return lowered or self._after_relation(args[1], ("on", "onto", "upon", "to"))
             case "on":
                 carried = bool(
@@ -330,6 +331,12 @@ class _Soundness:
                 return self._is_source(atom.args[1])
         return False
 
+    def _lowers(self) -> bool:
+        """Whether something is to be put down, taken off, or let go: "turn A upside down" is not that."""
+        said = set(self._tokens)
+        plain = words.CUE_FORMS["down"] - {"down", "off"}
+        return bool(said & plain or (said & {"down", "off"} and said & _LOWERING))
+
     def _switched_off(self, label: str) -> bool:
         """Whether the command says "turn A off", "turn off A" or "deactivate A"."""
         text = f" {' '.join(self._tokens)} "
@@ -341,6 +348,7 @@ class _Soundness:
     def _after_relation(self, label: str, relations: Sequence[str]) -> bool:
         """Whether the label, or a pronoun that may stand for it, follows one of the words."""
         stands = {label, "it", "them"} if self._pronoun else {label}
+        stands |= {"there", "here"}
         for place, token in enumerate(self._tokens[2:], start=2):  # "in B or C"
             if token == label and self._tokens[place - 1] == "or":
                 stands.add(self._tokens[place - 2])

@@ -22,7 +22,8 @@ _HELD = re.compile(
     r"(?: (?:you(?: are|'re)?|is|it is|it's))?(?: (?:now|currently))?"
     r" (?:hold(?:ing)?|held|carry(?:ing)?|grasp(?:ing)?|have|got|in)"
     r"(?: got)?(?:(?: in)? (?:your|the) (?:hands?|gripper|fingers))?(?= |$)"
-    r"|\bthe held (?:object|thing|item|one)\b"
+    r"|\b(?:the|that) (?:\w+ ){1,3}(?:that |which )?you(?: are|'re)? (?:hold(?:ing)?|carrying|grasping)\b"
+    r"|\bthe held \w+\b"
 )
 _CLAUSE = frozenset({",", ";", ".", ":", "and", "then", "but"})
 LETTERS = "ABCDEFGH"
@@ -452,9 +453,20 @@ class _Reader:
                 raise _QuestionError(f"What does {self._tokens[pronouns[0]]!r} stand for?")
             place = pronouns[0]
             self._done.insert(0, _Phrase(place, place + 1, shown="what I hold", found=self._held()))
-        elif not self._done and set(self._tokens) & _LETTING_GO:
-            end = len(self._tokens)
-            self._done.append(_Phrase(end, end, shown="what I hold", found=self._held()))
+            return
+        release = self._release()
+        if release is not None:
+            self._done.append(_Phrase(release, release, shown="what I hold", found=self._held()))
+            self._done.sort(key=lambda phrase: phrase.start)
+
+    def _release(self) -> int | None:
+        """Where "let go" or "put down" leaves unsaid what."""
+        if not self._done and set(self._tokens) & _LETTING_GO:
+            return len(self._tokens)
+        for place in range(2, len(self._tokens) + 1):
+            if self._tokens[place - 2 : place] == ["let", "go"] and self._at(place) in ("", *_CLAUSE):
+                return place
+        return None
 
 
 _LETTING_GO = words.forms(["drop", "release"]) | {"down", "let"}
