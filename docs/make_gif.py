@@ -11,19 +11,18 @@ from pathlib import Path
 import av
 from PIL import Image
 
-WIDTH, EVERY, COLOURS = 512, 2, 96
+WIDTH, EVERY, COLOURS = 512, 2, 200
 
 
 def main() -> None:
-    """Read every second picture, shrink it, and share one palette."""
+    """Read every second picture, shrink it, and give it a palette of its own."""
     film, target = Path(sys.argv[1]), Path(sys.argv[2])
     with av.open(str(film)) as container:
         rate = float(container.streams.video[0].average_rate or 10)
         pictures = [frame.to_image() for frame in container.decode(video=0)][::EVERY]
     height = round(pictures[0].height * WIDTH / pictures[0].width)
     small = [picture.resize((WIDTH, height), Image.Resampling.LANCZOS) for picture in pictures]
-    palette = small[len(small) // 2].quantize(COLOURS)
-    frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in small]
+    frames = [picture.quantize(COLOURS, dither=Image.Dither.NONE) for picture in small]
     frames[0].save(
         target,
         save_all=True,
