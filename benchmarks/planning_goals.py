@@ -218,7 +218,8 @@ def write(path: Path, cases: Path, model: str, rows: Sequence[str], wrong: Seque
         "# From commands to goals",
         "",
         f"`python benchmarks/planning_goals.py --cases benchmarks/{cases.name}`: {model}, {SHOWN} examples "
-        f"shown; {where}. A goal is right when it is the expected formula, up to order; 95 % Wilson intervals.",
+        f"shown; {where}. A goal is right when it is the expected formula, up to order; 95 % Wilson "
+        "intervals.",
         "",
         "| | right | rate | interval | s a command | processor s |",
         "|---|---|---|---|---|---|",
