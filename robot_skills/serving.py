@@ -270,6 +270,10 @@ def start_ray(address: str | None = None) -> _Runtime:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Ray's workers run at niceness 15 by default: on a busy machine a robot would wait minutes for a chunk.
     os.environ.setdefault("RAY_worker_niceness", "0")
+    if address and _has_token():
+        # A cluster that finds a token asks for it, and one that `robot-skills serve` starts makes one; who
+        # joins has to say that it brings it along.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray = require("ray", "ray")
     owned = not ray.is_initialized()
     if owned:
@@ -288,6 +292,12 @@ def start_ray(address: str | None = None) -> _Runtime:
             what = f"No Ray cluster answers at {address}" if address else "Ray did not start on this machine"
             raise InputError(f"{what}: {_cause(error)} --local runs the skills without Ray.") from error
     return _Runtime(ray, owned, str(ray.get_runtime_context().gcs_address))
+
+
+def _has_token() -> bool:
+    """Whether Ray's authentication token lies in one of the places that Ray looks in."""
+    given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(given) or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _knock(address: str | None) -> None:
