@@ -18,10 +18,10 @@ import numpy as np
 import yaml
 from report import write_report
 from rich.console import Console
-from robot_skills.cli.plan import add_planner_options, make_planner
 
 from planners.planner import Planner
 from planners.verification import verify
+from robot_skills.cli.plan import add_planner_options, make_planner
 from robot_skills.cli.run import Run, look, skill_sources, tabletop
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import SkillCall
@@ -59,9 +59,10 @@ def main() -> None:
     parser.add_argument("--local", action="store_true", help="without Ray")
     add_planner_options(parser)
     args = parser.parse_args()
+    entries = yaml.safe_load((Path(__file__).parent / "commands.yaml").read_text())
+    args.command = entries[0]["command"]  # a valid one: `make_planner` checks it before anything else
     library = SkillLibrary.open(args.library)
     planner: Planner = make_planner(args, library.skills)
-    entries = yaml.safe_load((Path(__file__).parent / "commands.yaml").read_text())
     every = [SkillCall(name) for name in library.skills]
     console, rows, done, invalid, replans = Console(), [], 0, 0, 0
     began = time.monotonic()

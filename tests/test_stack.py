@@ -99,9 +99,10 @@ def test_a_skill_killed_in_the_middle_of_a_run_does_not_end_it(
 ) -> None:
     parser = argparse.ArgumentParser()
     add_planner_options(parser)
-    planner = make_planner(parser.parse_args([]), library.skills)
+    command = "pick up the red block"
+    planner = make_planner(parser.parse_args([], argparse.Namespace(command=command)), library.skills)
     with tabletop(load_scene(DEMO, 0)) as world:
-        plan = planner.plan("pick up the red block", look(world))
+        plan = planner.plan(command, look(world))
         killing = Killing(cluster.chunks("pick"), cluster, "pick")
         before = cluster.pid("pick")
         result = Run(Console(quiet=True), world, library, lambda name: killing, plan).carry_out(None)
