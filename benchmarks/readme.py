@@ -16,6 +16,7 @@ README = Path(__file__).parent.parent / "README.md"
 def table(name: str) -> str:
     """A result without its heading, which becomes a line in bold."""
     title, _, body = (RESULTS / f"{name}.md").read_text().partition("\n")
+    body = body.partition("\nWrong:")[0]  # case by case only in the result itself
     return f"**{title.removeprefix('# ')}**\n{body.rstrip()}"
 
 
