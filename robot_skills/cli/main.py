@@ -3,7 +3,8 @@
 A verb is a module with `add_parser(subparsers)` and `handle(args) -> exit code`, and one line in `VERBS`.
 Only the module of the verb that was asked for is imported, so that help comes at once.
 
-Exit codes: 0 success, 1 the job ran and failed, 2 bad input (one line, no traceback), 130 stopped.
+Exit codes: 0 success, 1 the job ran and failed, 2 bad input or a refused command (one line, no traceback),
+130 stopped.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "plan",
         help="the plan for a command, with its verification",
         description="Plan a command for a scene and show the goal and the verified steps; nothing moves. "
-        "Exits with 0 for a plan, and with 1 for a refusal or a question.",
+        "Exits with 0 for a plan, and with 2 for a refusal, a question or bad input.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -90,7 +90,7 @@ def handle(args: argparse.Namespace) -> int:
         result = planner.plan(args.command, graph)
     show_result(console, result)
     write_json(args.json, result.to_json())
-    return 0 if result.verified else 1
+    return 0 if result.verified else 2
 
 
 def show_scene(console: Console, graph: SceneGraph) -> None:

@@ -48,7 +48,8 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "run",
         help="tell the arm what to do, in simulation",
         description="Plan a command, show the plan, carry it out with the learned skills, and film it. "
-        "Exits with 0 when the goal holds at the end, and with 1 when it does not or the command is refused.",
+        "Exits with 0 when the goal holds at the end, with 1 when it does not, and with 2 when nothing was "
+        "done: bad input, or a command that is refused or unclear.",
         epilog=EXAMPLES,
     )
     parser.add_argument("command", metavar="COMMAND", help="what to do, in plain language")
@@ -83,7 +84,7 @@ def handle(args: argparse.Namespace) -> int:
         result["seed"] = None if args.scene else args.seed
         if not plan.verified:
             write_json(args.json, result)
-            return 1
+            return 2
         for call in plan.plan:
             library.weights(call.skill)
         with skill_sources(library, plan.plan, args.local, args.address, console) as sources:

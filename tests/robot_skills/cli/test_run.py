@@ -120,7 +120,7 @@ def test_a_refused_command_starts_no_ray_and_no_film(
 ) -> None:
     film = tmp_path / "films" / "film.mp4"
     arguments = ["on(white bowl, drawer)", "--scene", scene, "--library", library, "--video", str(film)]
-    data = result_of(arguments, tmp_path, 1)
+    data = result_of(arguments, tmp_path, 2)
     assert data["refused"]
     assert (data["plan"], data["verified"], data["success"], data["video"]) == ([], False, False, None)
     assert "Refused." in capsys.readouterr().out
