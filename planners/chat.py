@@ -28,7 +28,7 @@ INSTRUCTION = (
     "'and'. "
     "in(A, B): A lies in B. on(A, B): A stands on B. holding(A). stacked(A): the things A form one tower. "
     "open(A), closed(A), pressed(A). moved(A, left): A was pushed that way. Letters stand for objects or "
-    "groups of objects. What is done and then undone is left out; 'none' when no such goal says it."
+    "groups of objects. What is done and then undone is left out."
 )
 
 

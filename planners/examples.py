@@ -26,7 +26,7 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Example:
-    """A reduced command and the goal it asks for; None where no skill can do it."""
+    """A reduced command and the goal it asks for; None, or "none", where there is none."""
 
     command: str
     goal: Formula | None

@@ -27,7 +27,7 @@ class Proposal:
         question: what has to be asked first.
         proposer: what proposed it, for reports.
         first: what the model wrote unaided by the soundness checks; None when it was not asked.
-        choices: how many goals the model had to choose from when it was asked again; 0 when it was not.
+        choices: how many goals were left to choose from when the first would not do; 0 when it did.
         prompt_tokens: how many tokens the model read.
         tokens: how many it wrote.
     """
@@ -53,9 +53,9 @@ class GoalProposer(Protocol):
 class LanguageModelProposer:
     """A language model under a grammar, shown the examples most like the command.
 
-    The model first writes any well-typed goal over what the command names. When that goal leaves out a
-    thing that was named, or holds a literal that no word asked for, the model chooses again, from the goals
-    that do neither; where there are none, the command is refused or asked back.
+    The model first writes any goal of literals that the command's words ask for. When that goal leaves out
+    a thing that was named or a clause of the command, the model chooses again, from the goals that leave out
+    nothing; where there are none, the command is refused or asked back.
 
     Args:
         model: the back end.
@@ -85,6 +85,8 @@ class LanguageModelProposer:
         first = self._model.complete(prompt, form)
         if first.goal is not None and form.sound(first.goal):
             return self._proposal(form.expand(first.goal), first.text, [first])
+        if len(goals) == 1:
+            return self._proposal(form.expand(goals[0]), first.text, [first], 1)
         again = self._model.complete(prompt, form, goals)
         assert again.goal is not None, "the model chose from a list of goals"
         return self._proposal(form.expand(again.goal), first.text, [first, again], len(goals))

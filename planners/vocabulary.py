@@ -166,6 +166,9 @@ DIRECTION_OF: Mapping[str, str] = {
 }
 _TARGETS = frozenset(
     [
+        "the",
+        "and",
+        "then",
         *KIND_OF,
         *GENERIC_FORMS,
         *ADJECTIVE_OF,

@@ -152,13 +152,26 @@ def test_a_spent_budget_is_said_to_be_one(skills: Mapping[str, Skill]) -> None:
 
 
 def test_a_goal_that_leaves_out_a_thing_is_asked_again(skills: Mapping[str, Skill]) -> None:
+    model = ScriptedModel(first="not in(A, B)")
+    scene = make_scene(OBJECTS)
+    result = planner(skills, model).plan("take the red ball out of the bowl and press the button", scene)
+    assert str(result.goal) == "not in(red ball, blue bowl) and pressed(button)"
+    assert model.asked == [0, 3]  # it is out of the bowl, or in the hand, or both; and the button is pressed
+    assert result.proposal is not None
+    assert (result.proposal.first, result.proposal.choices, result.proposal.prompt_tokens) == (
+        "not in(A, B)",
+        3,
+        40,
+    )
+
+
+def test_a_goal_that_is_the_only_one_left_is_taken(skills: Mapping[str, Skill]) -> None:
     model = ScriptedModel(first="closed(drawer)")
     result = planner(skills, model).plan("put the red block in the drawer and close it", SCENE)
     assert str(result.goal) == "in(red block, drawer) and closed(drawer)"
-    assert len(model.asked) == 2
-    assert model.asked[1] > 0
+    assert model.asked == [0]
     assert result.proposal is not None
-    assert (result.proposal.first, result.proposal.prompt_tokens) == ("closed(drawer)", 40)
+    assert (result.proposal.first, result.proposal.choices) == ("closed(drawer)", 1)
 
 
 def test_the_model_is_not_asked_where_the_scene_settles_it(skills: Mapping[str, Skill]) -> None:
