@@ -215,6 +215,7 @@ def main() -> None:
 
 def write(path: Path, cases: Path, model: str, rows: Sequence[str], wrong: Sequence[str]) -> None:
     load = os.getloadavg()[0]
+    about = [line[2:] for line in cases.read_text().splitlines() if line.startswith("# ")]
     where = f"{os.cpu_count()} x {_processor()}, Python {platform.python_version()}, load average {load:.1f}"
     lines = [
         "# From commands to goals",
@@ -226,6 +227,8 @@ def write(path: Path, cases: Path, model: str, rows: Sequence[str], wrong: Seque
         "| | right | rate | interval | s a command | processor s |",
         "|---|---|---|---|---|---|",
         *rows,
+        "",
+        f"About the commands of {cases.name}: " + " ".join(about),
         "",
         "Wrong:" if wrong else "Nothing was wrong.",
         "",

@@ -17,7 +17,7 @@ from typing import Any
 
 from planners import vocabulary as words
 from planners.reading import Reading, Thing, listing
-from planners.soundness import Soundness, parts_of
+from planners.soundness import Soundness, clauses, parts_of
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Not, Or, atoms, parse
 from robot_skills.scene_graph import DIRECTIONS, SceneGraph
@@ -203,8 +203,9 @@ def _towers(names: Sequence[str]) -> Formula:
     return Or(tuple(towers))
 
 
-def refusal_for(reading: Reading) -> tuple[str | None, str | None]:
+def refusal_for(form: GoalForm) -> tuple[str | None, str | None]:
     """Why no sound goal was found, as (refusal, question): one of the two is None."""
+    reading, unclear = form.reading, form.soundness.unclear
     tokens, named = set(reading.tokens), [name for thing in reading.things for name in thing.names]
     loose = [thing for thing in reading.things if "pushable" in thing.tags]
     misfit = _misfit(reading)
@@ -216,6 +217,8 @@ def refusal_for(reading: Reading) -> tuple[str | None, str | None]:
         return None, f"Where should the {listing(loose[0].names)} go?"
     if not named:
         return "I found nothing in that to act on; name a thing in the scene and what to do with it.", None
+    if unclear is not None and len(clauses(reading)) > 1:
+        return f"I do not know how to do this part of it: {unclear!r}.", None
     about = f" with the {listing(dict.fromkeys(named))}"
     return f"I do not know what to do{about}; I pick, place, push, open, close and press.", None
 

@@ -79,7 +79,7 @@ class LanguageModelProposer:
         form = GoalForm(reading, scene)
         goals = form.sound_goals()
         if not goals:
-            refused, question = refusal_for(reading)
+            refused, question = refusal_for(form)
             return Proposal(None, refused, question, self._model.name)
         prompt = Prompt(reading.text, self._examples.nearest(reading, self._shown)[::-1])
         first = self._model.complete(prompt, form)

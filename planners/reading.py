@@ -23,6 +23,7 @@ _HELD = re.compile(
     r" (?:hold(?:ing)?|held|carry(?:ing)?|grasp(?:ing)?|have|got|in)"
     r"(?: got)?(?:(?: in)? (?:your|the) (?:hands?|gripper|fingers))?(?= |$)"
     r"|\b(?:the|that) (?:\w+ ){1,3}(?:that |which )?you(?: are|'re)? (?:hold(?:ing)?|carrying|grasping)\b"
+    r"|\bwhat(?:ever)?(?:'s| is) in (?:your|the) (?:hand|gripper)\b"
     r"|\bthe held \w+\b"
 )
 _CLAUSE = frozenset({",", ";", ".", ":", "and", "then", "but"})
@@ -199,6 +200,9 @@ class _Reader:
             phrase.every, phrase.generic, phrase.end = "everything", "thing", place + 1
             phrase.other = self._at(place + 1) == "else"
             phrase.end += phrase.other
+            return self._shown(phrase)
+        if self._at(place) == "all" and self._at(place + 1) in words.EXCEPT:
+            phrase.every, phrase.generic, phrase.end = "everything", "thing", place + 1
             return self._shown(phrase)
         place = self._leading(phrase, place)
         opened = place > start

@@ -196,6 +196,15 @@ class Soundness:
         self._taken_back = set() if self._either else set(self._superseded())
 
     @cached_property
+    def unclear(self) -> str | None:
+        """The first clause that has a verb and asks for nothing, in its words: no goal answers to it."""
+        for number, clause in enumerate(self._clauses):
+            acts = _VERBS & set(clause.tokens)
+            if acts and not any(number in numbers for numbers in self._asked.values()):
+                return " ".join(clause.tokens)
+        return None
+
+    @cached_property
     def wanted(self) -> tuple[Formula, ...]:
         """The literals that a goal may hold, in order of the things they are about."""
         return tuple(each for each in self._asked if each not in self._taken_back)
@@ -220,6 +229,8 @@ class Soundness:
     def sound(self, goal: Formula) -> bool:
         """Whether a goal holds only what is asked for, speaks of every thing, and answers every clause."""
         signed = parts_of(goal)
+        if self.unclear is not None:
+            return False
         if not set(signed) <= set(self.wanted) or len(set(signed)) != len(signed):
             return False
         if len(signed) > 1 and isinstance(goal, Or) != self._either:

@@ -73,7 +73,7 @@ CUES: Mapping[str, frozenset[str]] = {
         transfer tuck pop leave collect gather pack return stow
         """
     ),
-    "down": _words("down drop release unstack off let"),
+    "down": _words("down drop release unstack remove off let"),
     "stack": _words("stack pile tower balance heap"),
     "into": _words("in into inside within"),
     "onto": _words("on onto upon atop over top"),

@@ -155,6 +155,6 @@ def test_groups_are_written_out(command: str, goal: str, meaning: str) -> None:
 def test_why_there_is_no_goal(command: str, refusal: str | None, question: str | None) -> None:
     its = form(command)
     assert its.sound_goals() == ()
-    said, asked = refusal_for(its.reading)
+    said, asked = refusal_for(its)
     assert (said or "").startswith(refusal or "")
     assert (said is None, asked) == (refusal is None, question)
