@@ -15,7 +15,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,18 +33,9 @@ from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 from robot_skills.logic import And, Atom, Formula, Not, Or, parse, parse_atom
 from robot_skills.scene_graph import Entity, SceneGraph
+from sim.tabletop.oracle import TAGS, fitting
 
 HERE = Path(__file__).parent
-TAGS = {
-    "block": {"graspable", "pushable", "support"},
-    "cylinder": {"graspable", "pushable", "support"},
-    "ball": {"graspable", "pushable"},
-    "bowl": {"container"},
-    "drawer": {"container", "openable"},
-    "door": {"openable"},
-    "button": {"pressable"},
-    "table": {"support"},
-}
 SETS = ("goals", "refused", "question")
 
 
@@ -87,23 +78,13 @@ def make_scene(objects: Sequence[str], facts: Sequence[str]) -> SceneGraph:
     true = {parse_atom(fact) for fact in facts}
     placed = {fact.args[0] for fact in true if fact.predicate in ("on", "in", "holding")}
     true |= {Atom("on", (name, "table")) for name in objects if name not in placed}
-    return SceneGraph(tuple(entities), frozenset(true | set(_fits(entities))))
+    return SceneGraph(tuple(entities), frozenset(true | set(fitting(entities))))
 
 
 def _entity(name: str) -> Entity:
     *adjectives, kind = name.split()
     described = dict(zip(("colour", "size"), reversed(adjectives), strict=False))
     return Entity(name, kind, frozenset(TAGS[kind]), described)
-
-
-def _fits(entities: Sequence[Entity]) -> Iterator[Atom]:
-    for thing in entities:
-        for target in entities:
-            if "graspable" in thing.tags and target is not thing:
-                if "container" in target.tags:
-                    yield Atom("fits", (thing.name, "in", target.name))
-                if target.kind == "table" or ("support" in target.tags and thing.kind != "ball"):
-                    yield Atom("fits", (thing.name, "on", target.name))
 
 
 def normal(formula: Formula | str | None) -> Any:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from robot_skills.logic import Atom
-from robot_skills.scene_graph import DIRECTIONS, Entity, SceneGraph
+from robot_skills.scene_graph import DIRECTIONS, RELATIONS, Entity, SceneGraph
 from sim.tabletop import predicates
-from sim.tabletop.scene import GRASPABLE
 from sim.tabletop.state import Body, State
 
+#: What may be done with each kind of thing.
 TAGS = {
+    "block": ("graspable", "pushable", "support"),
+    "cylinder": ("graspable", "pushable", "support"),
+    "ball": ("graspable", "pushable"),
+    "bowl": ("container",),
     "drawer": ("openable", "container"),
     "door": ("openable",),
     "button": ("pressable",),
@@ -19,16 +25,26 @@ TAGS = {
 def scene_graph(state: State) -> SceneGraph:
     """Every entity and every fact of a state."""
     bodies = state.bodies.values()
-    fixtures = [Entity(name, name, frozenset(tags)) for name, tags in TAGS.items()]
+    fixtures = [Entity(name, name, frozenset(TAGS[name])) for name in ("drawer", "door", "button", "table")]
     entities = (*(_entity(body) for body in bodies), *fixtures)
-    return SceneGraph(entities, frozenset([*_fluents(state), *_static(state)]), source="oracle")
+    return SceneGraph(entities, frozenset([*_fluents(state), *fitting(entities)]), source="oracle")
+
+
+def fitting(entities: Sequence[Entity]) -> list[Atom]:
+    """The static facts: what may be put in or on what."""
+    return [
+        Atom("fits", (item.name, relation, target.name))
+        for item in entities
+        for relation in RELATIONS
+        for target in entities
+        if target is not item and predicates.fits(item.kind, relation, target.kind)
+    ]
 
 
 def _entity(body: Body) -> Entity:
-    tags = {"graspable", "pushable"} if body.kind in GRASPABLE else {"container"}
-    if body.kind in ("block", "cylinder"):
-        tags.add("support")
-    return Entity(body.name, body.kind, frozenset(tags), {"colour": body.colour, "size": body.size})
+    return Entity(
+        body.name, body.kind, frozenset(TAGS[body.kind]), {"colour": body.colour, "size": body.size}
+    )
 
 
 def _fluents(state: State) -> list[Atom]:
@@ -64,16 +80,3 @@ def _place(state: State, name: str) -> Atom | None:
         if predicates.on(state, name, support):
             return Atom("on", (name, support))
     return None
-
-
-def _static(state: State) -> list[Atom]:
-    facts = []
-    bodies = list(state.bodies.values())
-    for item in bodies:
-        for relation in ("in", "on"):
-            targets: list[Body | str] = [*bodies, "drawer", "table"]
-            for target in targets:
-                if predicates.fits(item, relation, target):
-                    name = target if isinstance(target, str) else target.name
-                    facts.append(Atom("fits", (item.name, relation, name)))
-    return facts

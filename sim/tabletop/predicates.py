@@ -86,14 +86,7 @@ def moved(state: State, name: str, direction: str) -> bool:
     return along > PUSHED and aside < ASIDE * along and on(state, name, "table")
 
 
-def fits(item: Body, relation: str, target: Body | str) -> bool:
-    """Whether the object may be put there at all."""
-    kind = target if isinstance(target, str) else target.kind
-    same = not isinstance(target, str) and target.name == item.name
-    return not same and fits_kinds(item.kind, relation, kind)
-
-
-def fits_kinds(item: str, relation: str, target: str) -> bool:
+def fits(item: str, relation: str, target: str) -> bool:
     """Whether such a thing may be put there: on a ball nothing stands, a ball only on the table."""
     if item not in GRASPABLE:
         return False

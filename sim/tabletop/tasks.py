@@ -85,7 +85,7 @@ def place(scene: Scene, rng: np.random.Generator) -> Result | None:
     options: list[tuple[str, str]] = [("in", "drawer")] * 2 + [("on", "table")]
     for other, spec in zip(scene.names(), scene.objects, strict=True):
         relation = "in" if spec.kind == "bowl" else "on"
-        if predicates.fits_kinds(item.kind, relation, spec.kind) and other != name:
+        if predicates.fits(item.kind, relation, spec.kind) and other != name:
             options += [(relation, other)] * 2
     relation, target = options[int(rng.integers(len(options)))]
     if target == "drawer":

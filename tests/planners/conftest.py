@@ -10,17 +10,8 @@ import robot_skills
 from robot_skills.logic import Atom, parse_atom
 from robot_skills.scene_graph import Entity, SceneGraph
 from robot_skills.skill import Skill
+from sim.tabletop.oracle import TAGS, fitting
 
-_TAGS = {
-    "block": {"graspable", "pushable", "support"},
-    "cylinder": {"graspable", "pushable", "support"},
-    "ball": {"graspable", "pushable"},
-    "bowl": {"container"},
-    "drawer": {"container", "openable"},
-    "door": {"openable"},
-    "button": {"pressable"},
-    "table": {"support"},
-}
 FIXTURES = ("drawer", "door", "button", "table")
 
 
@@ -34,7 +25,7 @@ def make_scene(
     for entity in entities:
         if entity.kind in ("block", "cylinder", "ball", "bowl") and entity.name not in placed:
             true.add(Atom("on", (entity.name, "table")))
-    return SceneGraph(tuple(entities), frozenset(true | set(_fits(entities))))
+    return SceneGraph(tuple(entities), frozenset(true | set(fitting(entities))))
 
 
 def _entity(name: str) -> Entity:
@@ -42,23 +33,7 @@ def _entity(name: str) -> Entity:
     attributes = {"colour": adjectives[-1]} if adjectives else {}
     if len(adjectives) == 2:
         attributes["size"] = adjectives[0]
-    return Entity(name, kind, frozenset(_TAGS[kind]), attributes)
-
-
-def _fits(entities: Iterable[Entity]) -> Iterable[Atom]:
-    entities = list(entities)
-    for thing in entities:
-        if "graspable" not in thing.tags:
-            continue
-        for target in entities:
-            if target.kind in ("bowl", "drawer"):
-                yield Atom("fits", (thing.name, "in", target.name))
-            if target.kind == "table" or (
-                target is not thing
-                and target.kind in ("block", "cylinder")
-                and thing.kind in ("block", "cylinder")
-            ):
-                yield Atom("fits", (thing.name, "on", target.name))
+    return Entity(name, kind, frozenset(TAGS[kind]), attributes)
 
 
 @pytest.fixture(scope="session")
