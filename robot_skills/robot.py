@@ -8,17 +8,21 @@ Units and frames: metres, radians, seconds; positions and rotations in the frame
                   1.0 = 0.05 m and 0.5 rad a control step; gripper -1 open, +1 closed
     chunk         (T, 7): what a policy returns, one action a control step
 
-The action convention is robosuite's OSC_POSE.
+The action convention is robosuite's OSC_POSE. Data sets, robots and policies with other actions, (A,) in
+units of their own, carry an `ActionSpace` that says so.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from robot_skills.errors import InputError
 
 Float: TypeAlias = NDArray[np.float32]
 Image: TypeAlias = NDArray[np.uint8]
@@ -33,6 +37,75 @@ STATE_NAMES = (
     *("ee.x", "ee.y", "ee.z"),
     *("ee.r11", "ee.r21", "ee.r31", "ee.r12", "ee.r22", "ee.r32"),
     "gripper.opening",
+)
+
+
+@dataclass(frozen=True)
+class ActionSpace:
+    """What the numbers of an action mean.
+
+    Attributes:
+        names: one for each of the A numbers.
+        relative: whether the number is a displacement, 0 being no motion; if not, it is a set-point, and
+            repeating it holds still.
+        low, high: limits; infinite where none is known.
+    """
+
+    names: tuple[str, ...]
+    relative: tuple[bool, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.names), len(self.relative), len(self.low), len(self.high)}
+        if len(sizes) != 1 or not self.names:
+            raise InputError(
+                "An action space has as many names, relative flags, low and high limits, at least one; not "
+                f"{len(self.names)}, {len(self.relative)}, {len(self.low)} and {len(self.high)}."
+            )
+        for name, low, high in zip(self.names, self.low, self.high, strict=True):
+            if not low < high:
+                raise InputError(
+                    f"The action {name!r} has the limits {low:g} to {high:g}; low is below high."
+                )
+
+    @property
+    def size(self) -> int:
+        """A."""
+        return len(self.names)
+
+    @classmethod
+    def unlimited(cls, names: Sequence[str], relative: bool) -> ActionSpace:
+        """A space whose limits are not known, all of it relative or all of it set-points."""
+        size = len(names)
+        return cls(tuple(names), (relative,) * size, (-math.inf,) * size, (math.inf,) * size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; an infinite limit is null."""
+        return {
+            "names": list(self.names),
+            "relative": list(self.relative),
+            "low": [value if math.isfinite(value) else None for value in self.low],
+            "high": [value if math.isfinite(value) else None for value in self.high],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ActionSpace:
+        """The inverse of `to_json`."""
+        return cls(
+            names=tuple(str(name) for name in data["names"]),
+            relative=tuple(bool(value) for value in data["relative"]),
+            low=tuple(-math.inf if value is None else float(value) for value in data["low"]),
+            high=tuple(math.inf if value is None else float(value) for value in data["high"]),
+        )
+
+
+#: The action of the contract above.
+OSC_POSE = ActionSpace(
+    names=("dx", "dy", "dz", "drx", "dry", "drz", "gripper"),
+    relative=(True,) * 6 + (False,),
+    low=(-1.0,) * ACTION_SIZE,
+    high=(1.0,) * ACTION_SIZE,
 )
 
 
@@ -64,6 +137,7 @@ class RobotSpec:
     cameras: Mapping[str, tuple[int, int]]
     control_rate: float
     state_names: tuple[str, ...] = STATE_NAMES
+    action: ActionSpace = OSC_POSE
 
 
 @runtime_checkable

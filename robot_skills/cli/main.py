@@ -26,6 +26,7 @@ VERBS = {
     "run": ("robot_skills.cli.run", "tell the arm what to do, in simulation: plan, execute, film"),
     "plan": ("robot_skills.cli.plan", "the plan for a command, with its verification"),
     "collect": ("robot_skills.cli.collect", "demonstrations from scripted experts"),
+    "data": ("robot_skills.cli.data", "data sets: inspect, view, validate, convert, segment"),
     "train": ("robot_skills.cli.train", "train a policy from demonstrations"),
     "eval": ("robot_skills.cli.eval", "success rate of a skill, with its interval"),
     "skills": ("robot_skills.cli.skills", "list, show and add skills"),

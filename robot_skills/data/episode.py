@@ -5,13 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from robot_skills.data.meta import StoreMeta
 from robot_skills.errors import InputError
-from robot_skills.robot import ACTION_SIZE, Float, Image
+from robot_skills.robot import Float
 from robot_skills.skill import SkillCall
+
+
+class Rows(Protocol):
+    """(N, ...) rows read a slice at a time, front to back: an array, a dataset in a file, a video."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the rows."""
+
+    def __getitem__(self, rows: Any, /) -> NDArray[Any]:
+        """The rows of a slice."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +36,10 @@ class Episode:
     """A demonstration of N control steps; row t is what was sensed, and then done, at step t.
 
     Attributes:
-        images: camera -> (N, H, W, 3) uint8, RGB.
+        images: camera -> (N, H, W, 3) uint8, RGB. What a store reads is an array; what it is given to
+            append may be any `Rows`, so that a long video need not fit into memory.
         state: (N, S) float32, proprioception.
-        action: (N, 7) float32 in [-1, 1], the label to learn.
+        action: (N, A) float32, the label to learn, in the units of the store's action space.
         end: (N,) float32, 1 where the skill is over.
         target: (N, 3) float32, position of the argument in the base frame, m, from simulator state: a
             training label only. NaN where it is not known.
@@ -31,9 +49,12 @@ class Episode:
         seed: of the scene and the expert, if there was one.
         expert: who demonstrated; an expert that read simulator state says so in its name.
         outcome: how it ended: "succeeded", or in which way not.
+        extras: name -> (N, ...) rows of every extra feature of the store.
+        attributes: what else is known of the episode as a whole, plain JSON values; long texts (a model's
+            XML) are stored once for all episodes that share them.
     """
 
-    images: Mapping[str, Image]
+    images: Mapping[str, Any]
     state: Float
     action: Float
     end: Float
@@ -44,16 +65,29 @@ class Episode:
     seed: int | None = None
     expert: str = "unknown"
     outcome: str = "succeeded"
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.state)
 
-    def check(self, cameras: Mapping[str, tuple[int, int]], state_size: int) -> None:
+    def rows(self, name: str) -> Any:
+        """The rows of an array by its name in `StoreMeta.arrays`.
+
+        Raises:
+            KeyError: there is no such array.
+        """
+        if name.startswith("images."):
+            return self.images[name.removeprefix("images.")]
+        return self.extras[name] if name in self.extras else vars(self)[name]
+
+    def check(self, meta: StoreMeta) -> None:
         """Check shapes, types and numbers against what a store holds.
 
         Raises:
             InputError: with the array that is wrong, and what would be right.
         """
+        cameras = meta.cameras
         if len(self) == 0:
             raise InputError("An episode holds at least one step; this one holds none.")
         if set(self.images) != set(cameras):
@@ -61,15 +95,24 @@ class Episode:
                 f"The episode has the cameras {', '.join(sorted(self.images)) or '(none)'}; "
                 f"the store has {', '.join(sorted(cameras)) or '(none)'}."
             )
-        for camera, size in cameras.items():
-            _check_array(f"images of {camera}", self.images[camera], (len(self), *size, 3), np.uint8)
-        _check_array("state", self.state, (len(self), state_size))
-        _check_array("action", self.action, (len(self), ACTION_SIZE))
-        _check_array("end", self.end, (len(self),))
-        _check_array("target", self.target, (len(self), 3), finite=False)
-        largest = float(np.abs(self.action).max())
-        if largest > 1.0 + 1e-6:
-            raise InputError(f"Actions lie in [-1, 1]; the largest is {largest:g} in size.")
+        if set(self.extras) != set(meta.extras):
+            raise InputError(
+                f"The episode has the extra features {', '.join(sorted(self.extras)) or '(none)'}; "
+                f"the store has {', '.join(sorted(meta.extras)) or '(none)'}."
+            )
+        for name, feature in meta.arrays().items():
+            finite = name in ("state", "action", "end")
+            title = f"images of {name.removeprefix('images.')}" if name.startswith("images.") else name
+            _check_array(title, self.rows(name), (len(self), *feature.shape), feature.dtype, finite)
+        low, high = np.array(meta.action.low, np.float32), np.array(meta.action.high, np.float32)
+        margin = 1e-6 * np.where(np.isfinite(high - low), high - low, 0)
+        outside = np.argwhere((self.action < low - margin) | (self.action > high + margin))
+        if len(outside):
+            row, column = (int(value) for value in outside[0])
+            raise InputError(
+                f"The action {meta.action.names[column]!r} lies in [{low[column]:g}, {high[column]:g}]; at "
+                f"step {row} it is {self.action[row, column]:g}."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """What is written about the episode beside its arrays."""
@@ -81,6 +124,7 @@ class Episode:
             "seed": self.seed,
             "expert": self.expert,
             "outcome": self.outcome,
+            "attributes": json.loads(json.dumps(dict(self.attributes), default=_plain)),
         }
 
 
@@ -103,6 +147,7 @@ class EpisodeRecord:
     seed: int | None
     expert: str
     outcome: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> slice:
@@ -122,16 +167,17 @@ class EpisodeRecord:
             seed=None if data.get("seed") is None else int(data["seed"]),
             expert=str(data.get("expert", "unknown")),
             outcome=str(data.get("outcome", "succeeded")),
+            attributes=data.get("attributes") or {},
         )
 
 
-def _check_array(
-    name: str, array: Any, shape: tuple[int, ...], dtype: type = np.float32, finite: bool = True
-) -> None:
-    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
-        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise InputError(f"The episode's {name} should be {np.dtype(dtype)} {shape}, not {found}.")
-    if finite and dtype == np.float32 and not np.isfinite(array).all():
+def _check_array(name: str, array: Any, shape: tuple[int, ...], dtype: str, finite: bool) -> None:
+    kind = np.dtype(dtype)
+    if getattr(array, "shape", None) != shape or np.dtype(array.dtype) != kind:
+        known = hasattr(array, "shape") and hasattr(array, "dtype")
+        found = f"{array.dtype} {array.shape}" if known else type(array).__name__
+        raise InputError(f"The episode's {name} should be {kind} {shape}, not {found}.")
+    if finite and not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         raise InputError(f"The episode's {name} holds a number that is not finite, first at step {row}.")
 

@@ -26,11 +26,9 @@ from robot_skills.data.statistics import statistics
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError, unknown
 from robot_skills.policies.policy import Batch
-from robot_skills.robot import ACTION_SIZE, Float, Image
+from robot_skills.robot import Float, Image
 
 Index = NDArray[np.int64]
-#: The gripper is the last of the seven numbers of an action.
-GRIPPER = ACTION_SIZE - 1
 #: Stream of `_permutation` that chooses held-out episodes; phases of training have 0, 1, ...
 SPLIT_STREAM = 1 << 32
 
@@ -69,6 +67,7 @@ class Windows:
         self._action = np.concatenate([store.action for store in stores])
         self._end = np.concatenate([store.end for store in stores])
         self._target = np.concatenate([store.target for store in stores])
+        self._held = ~np.array(stores[0].meta.action.relative)
         self.images = {camera: Frames([store.images(camera) for store in stores]) for camera in cameras}
         offsets = np.cumsum([0, *(store.frames for store in stores)])
         self._spans = [
@@ -137,7 +136,7 @@ class Windows:
         over = future > last
         future = np.minimum(future, last)
         actions, end = self._action[future], self._end[future]
-        actions[over, :GRIPPER] = 0.0
+        actions[over] *= self._held
         end[over] = 1.0
         pictures = {}
         for camera, frames in self.images.items() if images else ():
@@ -289,3 +288,5 @@ def _check_stores(stores: Sequence[EpisodeStore], cameras: Sequence[str]) -> Non
                 )
         if store.meta.state_names != first.meta.state_names:
             raise InputError(f"{store.folder} has other state features than {first.folder}.")
+        if store.meta.action != first.meta.action:
+            raise InputError(f"{store.folder} has another action space than {first.folder}.")

@@ -16,7 +16,7 @@ def statistics(state: Float, action: Float, target: Float) -> dict[str, Float]:
 
     Args:
         state: (N, S).
-        action: (N, 7).
+        action: (N, A).
         target: (N, 3); rows with a NaN are left out.
 
     Returns:

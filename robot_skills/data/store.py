@@ -1,12 +1,14 @@
 """The native episode store: a folder of raw arrays that can be appended to and memory-mapped.
 
-    meta.json             format_version, cameras, features, control rate, where the data came from
+    meta.json             format_version, cameras, features, action space, control rate, where it came from
     images.CAMERA.bin     uint8   (N, H, W, 3)
-    state.bin             float32 (N, 10)
-    action.bin            float32 (N, 7)
+    state.bin             float32 (N, S)
+    action.bin            float32 (N, A)
     end.bin               float32 (N,)     1 where the skill is over
     target.bin            float32 (N, 3)   from simulator state, a training label only; NaN unknown
+    NAME.bin              any extra feature, of its own type and shape
     episodes.jsonl        one line for each committed episode
+    texts/SHA256.txt      long texts among the episodes' attributes, each once
 
 All arrays are little-endian and in C order; N counts the rows of all committed episodes. An episode is
 committed by its line: arrays are written and synced first, then the line. What a killed writer left behind
@@ -16,10 +18,12 @@ the last line (rows, half a line) is cut off when the store is next opened for a
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -28,50 +32,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_skills.data.episode import Episode, EpisodeRecord
+from robot_skills.data.meta import IMAGES, META, Feature, StoreMeta
 from robot_skills.data.statistics import statistics
 from robot_skills.errors import InputError, unknown
-from robot_skills.robot import ACTION_SIZE, STATE_NAMES, Float, Image
+from robot_skills.robot import OSC_POSE, STATE_NAMES, ActionSpace, Float, Image
 
-FORMAT_VERSION = 1
-META, EPISODES, LOCK = "meta.json", "episodes.jsonl", ".lock"
-
-
-@dataclass(frozen=True)
-class StoreMeta:
-    """What all episodes of a store share.
-
-    Attributes:
-        cameras: camera -> (height, width).
-        control_rate: control steps a second, Hz.
-        info: where the data came from: recipe, command, licence; plain JSON values.
-    """
-
-    cameras: Mapping[str, tuple[int, int]]
-    control_rate: float
-    state_names: tuple[str, ...] = STATE_NAMES
-    info: Mapping[str, Any] = field(default_factory=dict)
-
-    def arrays(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """File stem -> (dtype, shape of one row)."""
-        images = {f"images.{name}": ("|u1", (*size, 3)) for name, size in self.cameras.items()}
-        return {
-            **images,
-            "state": ("<f4", (len(self.state_names),)),
-            "action": ("<f4", (ACTION_SIZE,)),
-            "end": ("<f4", ()),
-            "target": ("<f4", (3,)),
-        }
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of `meta.json`."""
-        return {
-            "format": "robot_skills.episodes",
-            "format_version": FORMAT_VERSION,
-            "cameras": {name: list(size) for name, size in self.cameras.items()},
-            "state_names": list(self.state_names),
-            "control_rate": self.control_rate,
-            "info": dict(self.info),
-        }
+EPISODES, LOCK, TEXTS = "episodes.jsonl", ".lock", "texts"
+#: Rows of an array that are written at a time.
+BLOCK = 256
+#: Attributes longer than this lie in `texts`; the episode's line then holds {TEXT_KEY: sha256}.
+LONG_TEXT, TEXT_KEY = 4096, "$text"
 
 
 class EpisodeStore:
@@ -85,8 +55,9 @@ class EpisodeStore:
         self.folder = folder
         self.meta = meta
         self._episodes = list(episodes)
-        self._writers: dict[str, BinaryIO] = {}
+        self._writers: dict[str, FileIO] = {}
         self._lock: BinaryIO | None = None
+        self._maps: dict[str, NDArray[Any]] = {}
 
     # Opening ---------------------------------------------------------------------------------------
 
@@ -98,20 +69,32 @@ class EpisodeStore:
         control_rate: float,
         state_names: Sequence[str] = STATE_NAMES,
         info: Mapping[str, Any] | None = None,
+        action: ActionSpace = OSC_POSE,
+        extras: Mapping[str, Feature] | None = None,
     ) -> EpisodeStore:
-        """Make an empty store and open it for appending.
+        """Make an empty store and open it for appending; the arguments are `StoreMeta`'s.
 
         Raises:
-            InputError: the folder holds a store already, or something that is not one.
+            InputError: the folder holds a store already, or something that is not one; or a name or a
+                number among the arguments is not possible.
         """
+        sizes = {name: (int(size[0]), int(size[1])) for name, size in cameras.items()}
+        return cls.create_from(
+            folder,
+            StoreMeta(
+                sizes, float(control_rate), tuple(state_names), action, dict(extras or {}), dict(info or {})
+            ),
+        )
+
+    @classmethod
+    def create_from(cls, folder: Path | str, meta: StoreMeta) -> EpisodeStore:
+        """Make an empty store of a given kind and open it for appending; errors as of `create`."""
         folder = Path(folder)
         if (folder / META).exists():
             raise InputError(f"{folder} holds a data set already: append to it, or name another folder.")
         if folder.exists() and (not folder.is_dir() or any(_visible(folder))):
             raise InputError(f"{folder} exists and is not a data set: name a new or an empty folder.")
         folder.mkdir(parents=True, exist_ok=True)
-        sizes = {name: (int(size[0]), int(size[1])) for name, size in cameras.items()}
-        meta = StoreMeta(sizes, float(control_rate), tuple(state_names), dict(info or {}))
         write_text(folder / META, json.dumps(meta.to_json(), indent=2) + "\n")
         return cls.open(folder, append=True)
 
@@ -124,7 +107,7 @@ class EpisodeStore:
                 appending to it.
         """
         folder = Path(folder)
-        meta = _read_meta(folder)
+        meta = StoreMeta.read(folder)
         if not append:
             episodes, _ = _read_episodes(folder)
             store = cls(folder, meta, episodes)
@@ -178,7 +161,7 @@ class EpisodeStore:
 
     @property
     def action(self) -> Float:
-        """(N, 7) float32, memory-mapped."""
+        """(N, A) float32, memory-mapped."""
         return self._map("action")
 
     @property
@@ -199,10 +182,37 @@ class EpisodeStore:
         """
         if camera not in self.meta.cameras:
             raise unknown("camera", camera, self.meta.cameras)
-        return self._map(f"images.{camera}")
+        return self._map(IMAGES + camera)
+
+    def extra(self, name: str) -> NDArray[Any]:
+        """(N, ...) an extra feature, memory-mapped.
+
+        Raises:
+            InputError: the store has no such feature.
+        """
+        if name not in self.meta.extras:
+            raise unknown("feature", name, self.meta.extras)
+        return self._map(name)
 
     def read(self, index: int) -> Episode:
         """Read one episode, its arrays copied to memory.
+
+        Raises:
+            InputError: there is no such episode.
+        """
+        mapped = self.view(index)
+        return replace(
+            mapped,
+            images={name: np.array(rows) for name, rows in mapped.images.items()},
+            extras={name: np.array(rows) for name, rows in mapped.extras.items()},
+            state=np.array(mapped.state),
+            action=np.array(mapped.action),
+            end=np.array(mapped.end),
+            target=np.array(mapped.target),
+        )
+
+    def view(self, index: int) -> Episode:
+        """One episode, its arrays memory-mapped and read-only.
 
         Raises:
             InputError: there is no such episode.
@@ -211,17 +221,19 @@ class EpisodeStore:
             raise InputError(f"{self.folder} has the episodes 0 to {len(self._episodes) - 1}, not {index}.")
         record = self._episodes[index]
         return Episode(
-            images={name: np.array(self.images(name)[record.rows]) for name in self.meta.cameras},
-            state=np.array(self.state[record.rows]),
-            action=np.array(self.action[record.rows]),
-            end=np.array(self.end[record.rows]),
-            target=np.array(self.target[record.rows]),
+            images={name: self.images(name)[record.rows] for name in self.meta.cameras},
+            state=self.state[record.rows],
+            action=self.action[record.rows],
+            end=self.end[record.rows],
+            target=self.target[record.rows],
             text=record.text,
             call=record.call,
             scene=record.scene,
             seed=record.seed,
             expert=record.expert,
             outcome=record.outcome,
+            extras={name: self.extra(name)[record.rows] for name in self.meta.extras},
+            attributes={name: self._resolve(value) for name, value in record.attributes.items()},
         )
 
     def statistics(self) -> dict[str, Float]:
@@ -244,33 +256,81 @@ class EpisodeStore:
         """
         if self._lock is None:
             raise InputError(f"{self.folder} is open for reading: open it with append=True.")
-        episode.check(self.meta.cameras, len(self.meta.state_names))
+        episode.check(self.meta)
         record = {"episode": len(self._episodes), "start": self.frames, **episode.to_json()}
+        record["attributes"] = {name: self._keep(value) for name, value in record["attributes"].items()}
         ends = {name: file.seek(0, os.SEEK_END) for name, file in self._writers.items()}
         try:
-            for name, (dtype, _) in self.meta.arrays().items():
-                camera = name.removeprefix("images.")
-                rows = episode.images[camera] if camera != name else getattr(episode, name)
-                _write(self._writers[name], np.ascontiguousarray(rows, dtype))
+            for name, feature in self.meta.arrays().items():
+                rows = episode.rows(name)
+                for start in range(0, len(episode), BLOCK):
+                    block = np.ascontiguousarray(rows[start : start + BLOCK], feature.dtype)
+                    _write(self._writers[name], block.tobytes())
+                os.fsync(self._writers[name].fileno())
             _write(self._writers[EPISODES], (json.dumps(record) + "\n").encode())
+            os.fsync(self._writers[EPISODES].fileno())
         except BaseException:  # a full disk, an interrupt: keep the arrays in step with the lines
             for name, end in ends.items():
                 self._writers[name].truncate(end)
             raise
         self._episodes.append(EpisodeRecord.from_json(record))
+        self._maps.clear()
         return self._episodes[-1]
+
+    def drop_last(self) -> EpisodeRecord:
+        """Take the last committed episode back, for good; returns what it was.
+
+        Raises:
+            InputError: there is none, or the store is open for reading only.
+        """
+        if self._lock is None:
+            raise InputError(f"{self.folder} is open for reading: open it with append=True.")
+        if not self._episodes:
+            raise InputError(f"{self.folder} holds no episode to drop.")
+        lines = (self.folder / EPISODES).read_bytes().splitlines(keepends=True)[: len(self._episodes) - 1]
+        for file in self._writers.values():
+            file.close()
+        write_text(self.folder / EPISODES, b"".join(lines).decode())
+        dropped = self._episodes.pop()
+        self._maps.clear()
+        self._open_writers(sum(map(len, lines)))
+        return dropped
+
+    def _keep(self, value: Any) -> Any:
+        """Write a long text once, and give its reference; anything else stays as it is."""
+        if not isinstance(value, str) or len(value) <= LONG_TEXT:
+            return value
+        name = hashlib.sha256(value.encode()).hexdigest()
+        path = self.folder / TEXTS / f"{name}.txt"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            write_text(path, value)
+        return {TEXT_KEY: name}
+
+    def _resolve(self, value: Any) -> Any:
+        if not isinstance(value, dict) or set(value) != {TEXT_KEY}:
+            return value
+        path = self.folder / TEXTS / f"{value[TEXT_KEY]}.txt"
+        try:
+            text = path.read_bytes().decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is missing or damaged: {error}. Copy the data set again.") from error
+        if hashlib.sha256(text.encode()).hexdigest() != value[TEXT_KEY]:
+            raise InputError(
+                f"{path} is damaged: its content does not match its name. Copy the data set again."
+            )
+        return text
 
     def _open_writers(self, committed: int) -> None:
         """Open every file at the end of what is committed, and cut off the rest."""
         ends = {name: self.frames * row for name, row in self._row_bytes().items()}
         for name, end in {**ends, EPISODES: committed}.items():
-            file = (self.folder / (name if name == EPISODES else f"{name}.bin")).open("ab")
+            file = (self.folder / (name if name == EPISODES else f"{name}.bin")).open("ab", buffering=0)
             file.truncate(end)
             self._writers[name] = file
 
     def _row_bytes(self) -> dict[str, int]:
-        arrays = self.meta.arrays()
-        return {name: np.dtype(dtype).itemsize * int(np.prod(row)) for name, (dtype, row) in arrays.items()}
+        return {name: feature.row_bytes for name, feature in self.meta.arrays().items()}
 
     def _check_sizes(self) -> None:
         for name, row in self._row_bytes().items():
@@ -283,57 +343,35 @@ class EpisodeStore:
                 )
 
     def _map(self, name: str) -> NDArray[Any]:
-        dtype, row = self.meta.arrays()[name]
-        if self.frames == 0:
-            return np.zeros((0, *row), dtype)
-        path = self.folder / f"{name}.bin"
-        return np.memmap(path, dtype=dtype, mode="r", shape=(self.frames, *row))
+        if name not in self._maps:
+            feature, path = self.meta.arrays()[name], self.folder / f"{name}.bin"
+            shape = (self.frames, *feature.shape)
+            if self.frames * feature.row_bytes == 0:  # nothing to map
+                self._maps[name] = np.zeros(shape, feature.dtype)
+            else:
+                self._maps[name] = np.memmap(path, dtype=feature.dtype, mode="r", shape=shape)
+        return self._maps[name]
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file under a temporary name, sync it, then give it its name."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as file:
-        file.write(text)
+    with temporary.open("wb") as file:  # as given: no line end is translated
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
 
 
-def _write(file: BinaryIO, data: NDArray[Any] | bytes) -> None:
-    file.write(data.tobytes() if isinstance(data, np.ndarray) else data)
-    file.flush()
-    os.fsync(file.fileno())
+def _write(file: FileIO, data: bytes) -> None:
+    """Write all of it; an unbuffered file may take less at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _visible(folder: Path) -> Iterable[Path]:
     return (path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _read_meta(folder: Path) -> StoreMeta:
-    path = folder / META
-    if not path.is_file():
-        reason = "there is no such folder" if not folder.exists() else f"it holds no {META}"
-        raise InputError(f"{folder} is not a data set: {reason}.")
-    try:
-        data = json.loads(path.read_text())
-        version = data["format_version"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged, or not a data set's: {error!r}.") from error
-    if version != FORMAT_VERSION:
-        raise InputError(
-            f"{folder} has format version {version}; this release reads version {FORMAT_VERSION}. "
-            "Convert it with the release that wrote it."
-        )
-    try:
-        return StoreMeta(
-            cameras={str(name): (int(size[0]), int(size[1])) for name, size in data["cameras"].items()},
-            control_rate=float(data["control_rate"]),
-            state_names=tuple(data["state_names"]),
-            info=data.get("info", {}),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise InputError(f"{path} is damaged: {error!r}.") from error
 
 
 def _read_episodes(folder: Path) -> tuple[list[EpisodeRecord], int]:

@@ -166,7 +166,8 @@ class TabletopWorld:
         nothing = np.asarray(depth, np.float32).reshape(tall, wide) > 0.9999
         rgb = np.where(nothing[..., None], np.uint8(SKY) if film else TABLE_SEEN, rgb).astype(np.uint16)
         summed = rgb[0::2] + rgb[1::2]
-        return ((summed[:, 0::2] + summed[:, 1::2] + 2) >> 2).astype(np.uint8)
+        halved: Image = ((summed[:, 0::2] + summed[:, 1::2] + 2) >> 2).astype(np.uint8)
+        return halved
 
     def state(self) -> State:
         """Everything that predicates and experts may look at."""

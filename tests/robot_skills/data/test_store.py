@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 
 from robot_skills.data import store as store_module
+from robot_skills.data.episode import Episode
+from robot_skills.data.meta import Feature
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
+from robot_skills.robot import OSC_POSE, ActionSpace
 from tests.robot_skills.training.tiny import SIZE, make_episode, make_store
 
 CAMERAS = {"front": SIZE, "wrist": SIZE}
@@ -123,7 +126,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pyt
             {"state": np.zeros((12, 9), np.float32)},
             r"state should be float32 \(12, 10\), not float32 \(12, 9\)",
         ),
-        ({"action": np.full((12, 7), 1.5, np.float32)}, r"Actions lie in \[-1, 1\]; the largest is 1.5"),
+        ({"action": np.full((12, 7), 1.5, np.float32)}, r"'dx' lies in \[-1, 1\]; at step 0 it is 1.5"),
         ({"end": np.zeros(12)}, "end should be float32"),
         (
             {"images": {"front": np.zeros((12, *SIZE, 3), np.uint8)}},
@@ -166,7 +169,7 @@ def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
         EpisodeStore.open(folder)
     meta = json.loads((folder / "meta.json").read_text())
     (folder / "meta.json").write_text(json.dumps({**meta, "format_version": 9}))
-    with pytest.raises(InputError, match="has format version 9; this release reads version 1"):
+    with pytest.raises(InputError, match="has format version 9; this release reads versions 1 and 2"):
         EpisodeStore.open(folder)
 
 
@@ -184,3 +187,86 @@ def test_statistics_are_those_of_the_rows(tmp_path: Path) -> None:
     assert np.allclose(found["target_mean"], episode.target[25:].mean(0), atol=1e-6)
     assert found["action_mean"][6] == -1.0
     assert found["action_std"][6] == 1.0  # constant: nothing to divide by
+
+
+JOINTS = ActionSpace.unlimited(("shoulder", "elbow"), relative=False)
+
+
+def make_joint_episode(seed: int, model: str) -> Episode:
+    random = np.random.default_rng(seed)
+    return Episode(
+        images={},
+        state=random.normal(size=(5, 3)).astype(np.float32),
+        action=random.normal(0, 90, (5, 2)).astype(np.float32),
+        end=np.zeros(5, np.float32),
+        target=np.full((5, 3), np.nan, np.float32),
+        text="wave",
+        extras={"sim.state": random.normal(size=(5, 4)), "next.done": random.random(5) > 0.5},
+        attributes={"model_file": model, "operator": "a person"},
+    )
+
+
+def test_other_actions_extra_features_and_attributes_travel(tmp_path: Path) -> None:
+    model = "<mujoco>" + "x" * 10_000 + "\r\n</mujoco>"
+    episodes = [make_joint_episode(seed, model) for seed in range(2)]
+    with EpisodeStore.create(
+        tmp_path / "data",
+        {},
+        30.0,
+        ("a", "b", "c"),
+        action=JOINTS,
+        extras={name: Feature.of(rows) for name, rows in episodes[0].extras.items()},
+    ) as store:
+        for episode in episodes:
+            store.append(episode)
+    store = EpisodeStore.open(tmp_path / "data")
+    assert store.meta.action == JOINTS
+    assert store.meta.extras["sim.state"] == Feature("<f8", (4,))
+    for number, episode in enumerate(episodes):
+        for read in (store.read(number), store.view(number)):
+            assert np.array_equal(read.action, episode.action)
+            assert all(np.array_equal(read.extras[name], rows) for name, rows in episode.extras.items())
+            assert read.attributes == episode.attributes
+    assert len(list((tmp_path / "data" / "texts").iterdir())) == 1  # one text for both
+    assert (tmp_path / "data" / "episodes.jsonl").stat().st_size < 2000
+    next((tmp_path / "data" / "texts").iterdir()).write_text("other")
+    with pytest.raises(InputError, match="damaged: its content does not match its name"):
+        store.read(0)
+
+
+def test_the_last_episode_can_be_taken_back(tmp_path: Path) -> None:
+    folder = make_store(tmp_path / "data", episodes=3)
+    with EpisodeStore.open(folder, append=True) as store:
+        assert store.drop_last().seed == 2
+        assert_holds(store, [0, 1])
+        assert_holds(EpisodeStore.open(folder), [0, 1])
+        store.append(make_episode(7))
+        assert_holds(store, [0, 1, 7])
+        for _ in range(3):
+            store.drop_last()
+        with pytest.raises(InputError, match="no episode to drop"):
+            store.drop_last()
+    with pytest.raises(InputError, match="open for reading"):
+        EpisodeStore.open(folder).drop_last()
+
+
+def test_a_store_of_the_first_version_is_read_and_goes_on(tmp_path: Path) -> None:
+    folder = make_store(tmp_path / "data", episodes=2)
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(
+        json.dumps({**{k: v for k, v in meta.items() if k not in ("action", "extras")}, "format_version": 1})
+    )
+    lines = [json.loads(line) for line in (folder / "episodes.jsonl").read_text().splitlines()]
+    old = [json.dumps({k: v for k, v in line.items() if k != "attributes"}) for line in lines]
+    (folder / "episodes.jsonl").write_text("".join(f"{line}\n" for line in old))
+    with EpisodeStore.open(folder, append=True) as store:
+        store.append(make_episode(2))
+    assert_holds(EpisodeStore.open(folder), [0, 1, 2])
+    assert EpisodeStore.open(folder).meta.action == OSC_POSE
+
+
+@pytest.mark.parametrize("name", ["state", "images.front", "a/b", "", ".hidden"])
+def test_a_feature_s_name_is_a_file_s_and_its_own(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="name"):
+        EpisodeStore.create(tmp_path / "data", CAMERAS, 20.0, extras={name: Feature("<f4")})
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,68 @@
+"""The native store as a format among the others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from robot_skills.data.episode import Episode
+from robot_skills.data.formats.base import DataError, Format, Problem, WriteOptions, Written
+from robot_skills.data.meta import META, StoreMeta
+from robot_skills.data.store import EpisodeStore
+from robot_skills.errors import InputError
+
+
+class NativeSource:
+    """An `EpisodeStore` as a source."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.store = EpisodeStore.open(path)
+        self.meta = self.store.meta
+        self.not_carried: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.store.episodes)
+
+    def read(self, index: int) -> Episode:
+        """One episode, memory-mapped.
+
+        Raises:
+            DataError: a text that it refers to is missing or damaged.
+        """
+        try:
+            return self.store.view(index)
+        except InputError as error:
+            raise DataError(Problem("damaged", str(error), index), self.path) from error
+
+
+def write(meta: StoreMeta, episodes: Iterable[Episode], path: Path, options: WriteOptions) -> Written:
+    """Write a native store.
+
+    Raises:
+        InputError: `path` exists, or an episode does not fit `meta`.
+    """
+    if path.exists():
+        raise InputError(f"{path} exists: name a new folder.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    written = Written()
+    try:
+        with EpisodeStore.create_from(temporary, meta) as store:
+            for episode in episodes:
+                store.append(episode)
+                written.episodes, written.frames = len(store.episodes), store.frames
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return written
+
+
+FORMAT = Format(
+    name="native",
+    title="robot-skills episode store",
+    recognise=lambda path: path.is_dir() and (path / META).is_file() and (path / META).stat().st_size > 0,
+    open=NativeSource,
+    write=write,
+)
