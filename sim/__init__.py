@@ -3,3 +3,4 @@
 import gymnasium
 
 gymnasium.register("robot_skills/Tabletop-v0", "sim.tabletop.env:TabletopEnv", max_episode_steps=200)
+gymnasium.register("robot_skills/PushT-v0", "sim.pusht:make_env", max_episode_steps=300)
