@@ -96,9 +96,9 @@ def collect(
         InputError: the folder holds something else, or a collection with another recipe.
     """
     began = time.monotonic()
-    with _open(recipe, folder, control_rate, command) as store:
-        first = 1 + max((e.seed for e in store.episodes if e.seed is not None), default=recipe.first_seed - 1)
-        failures = _Failures(folder / FAILURES, first)
+    with open_collection(recipe, folder, control_rate, command) as store:
+        first = next_seed(store, recipe)
+        failures = Failures(folder / FAILURES, first)
         last = min(FIRST_VALIDATION_SEED, recipe.first_seed + 4 * recipe.episodes + 20)
         done = len(store.episodes)
         title = f"{recipe.skill}: demonstrations"
@@ -115,32 +115,53 @@ def collect(
                         break
         seconds = time.monotonic() - began
         report = CollectReport(str(folder), len(store.episodes), store.frames, failures.reasons, seconds)
-        write_text(folder / "README.md", _card(report, store, command))
+        write_text(folder / "README.md", card(report, store, command))
     return report
 
 
-class _Failures:
-    """The seeds that failed, and why, one line each beside the store."""
+class Failures:
+    """The seeds that failed, and why, one line each beside the store.
+
+    Args:
+        path: of the file.
+        first_seed: those from here on are forgotten: they will be tried again.
+
+    Attributes:
+        reasons: reason -> how many.
+    """
 
     def __init__(self, path: Path, first_seed: int) -> None:
         self._path = path
         lines = path.read_text().splitlines() if path.exists() else []
         known = [json.loads(line) for line in lines if line.endswith("}")]
-        # Those from `first_seed` on will be tried again.
         self._kept = [line for line in known if line["seed"] < first_seed]
         self.reasons: Counter[str] = Counter(line["reason"] for line in self._kept)
         if lines:
             write_text(path, "".join(json.dumps(line) + "\n" for line in self._kept))
 
     def add(self, seed: int, reason: str) -> None:
+        """Count a seed that failed."""
         self.reasons[reason] += 1
         with self._path.open("a") as file:
             file.write(json.dumps({"seed": seed, "reason": reason}) + "\n")
 
 
-def _open(recipe: CollectRecipe, folder: Path, control_rate: float, command: str) -> EpisodeStore:
-    """The store, new or as the last run left it."""
-    fixed = {key: value for key, value in to_mapping(recipe).items() if key not in FREE}
+def open_collection(
+    recipe: CollectRecipe, folder: Path, control_rate: float, command: str, **more: str
+) -> EpisodeStore:
+    """Open the store of a collection for appending, new or as the last run left it.
+
+    Args:
+        recipe: what is collected.
+        folder: of the store.
+        control_rate: of the robot, Hz.
+        command: what was typed.
+        more: what else, besides the recipe, must be the same in every run.
+
+    Raises:
+        InputError: the folder holds something else, or a collection with another recipe.
+    """
+    fixed = {key: value for key, value in {**to_mapping(recipe), **more}.items() if key not in FREE}
     if not (folder / META).exists():
         cameras = {camera: recipe.image_size for camera in recipe.cameras}
         return EpisodeStore.create(folder, cameras, control_rate, info={"recipe": fixed, "command": command})
@@ -155,9 +176,18 @@ def _open(recipe: CollectRecipe, folder: Path, control_rate: float, command: str
     return store
 
 
-def _card(report: CollectReport, store: EpisodeStore, command: str) -> str:
+def next_seed(store: EpisodeStore, recipe: CollectRecipe) -> int:
+    """The seed after the last committed one."""
+    seeds = (episode.seed for episode in store.episodes if episode.seed is not None)
+    return 1 + max(seeds, default=recipe.first_seed - 1)
+
+
+def card(report: CollectReport, store: EpisodeStore, command: str) -> str:
+    """The `README.md` of a collection."""
     seeds = [episode.seed for episode in store.episodes if episode.seed is not None]
     experts = sorted({episode.expert for episode in store.episodes})
+    # Scripted experts say "scripted/SKILL"; a person at the keys sees no more than the pictures.
+    oracle = ", which reads simulator state" if any(e.startswith("scripted/") for e in experts) else ""
     counts = Counter(episode.text for episode in store.episodes)
     rate = f"{store.meta.control_rate:g} Hz"
     span = f"{min(seeds)} to {max(seeds)}" if seeds else "none"
@@ -168,7 +198,7 @@ def _card(report: CollectReport, store: EpisodeStore, command: str) -> str:
         "",
         f"    {command}",
         "",
-        f"- demonstrated by {', '.join(experts) or 'nobody yet'}, which reads simulator state",
+        f"- demonstrated by {', '.join(experts) or 'nobody yet'}{oracle}",
         f"- seeds {span}; {report.tried} tried, {report.tried - report.episodes} failed and dropped",
         *(f"    - {count} times: {reason}" for reason, count in sorted(report.failures.items())),
         "",
