@@ -1,29 +1,37 @@
-"""`robot-skills collect`: demonstrations from scripted experts."""
+"""`robot-skills collect`: demonstrations from scripted experts, or by a person at the keys."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import functools
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robot_skills.cli.console import check_output, make_console, silence, write_json
+from robot_skills.cli.console import check_output, escape, make_console, silence, write_json
+from robot_skills.errors import InputError
 
 if TYPE_CHECKING:
-    from robot_skills.data.collection import Attempt
+    from rich.console import Console
+
+    from robot_skills.data.collection import Attempt, CollectReport
+    from robot_skills.skill import Skill
+    from robot_skills.teleop.recorder import Trial
     from robot_skills.training.recipe import CollectRecipe
+    from sim.tabletop.world import TabletopWorld
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "collect",
-        help="collect demonstrations from scripted experts",
-        description="Collect demonstrations in simulation. The experts read simulator state. Demonstrations "
-        "that fail are dropped and counted. A collection that was stopped goes on where it was: give the "
-        "same command again.",
+        help="collect demonstrations from scripted experts, or by hand",
+        description="Collect demonstrations in simulation, from scripted experts that read simulator state, "
+        "or by driving the arm yourself (--teleop). Demonstrations that fail are dropped and counted. A "
+        "collection that was stopped goes on where it was: give the same command again.",
     )
     parser.add_argument("recipe", metavar="RECIPE", help="YAML file: skill, episodes, first_seed, noise")
     parser.add_argument(
@@ -31,11 +39,17 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--workers", metavar="N", type=int, help="processes (default: the recipe's)")
     parser.add_argument("--local", action="store_true", help="run in this process, without Ray")
+    parser.add_argument(
+        "--teleop", choices=("keyboard",), help="drive the arm yourself, in a window (H shows the keys)"
+    )
+    parser.add_argument(
+        "--keys", metavar="FILE", type=Path, help="with --teleop: play a key script, without a window"
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
 
 
 def handle(args: argparse.Namespace) -> int:
-    """Collect; 1 if too few demonstrations succeeded."""
+    """Collect; 1 if too few demonstrations succeeded, or by hand none."""
     from robot_skills.data.collection import collect
     from robot_skills.errors import require
     from robot_skills.library import SkillLibrary
@@ -43,20 +57,31 @@ def handle(args: argparse.Namespace) -> int:
     from robot_skills.training.recipe import CollectRecipe
 
     check_output(args.json)
+    if args.keys is not None and args.teleop is None:
+        raise InputError("--keys plays a key script in the place of a person: give --teleop keyboard too.")
+    if args.teleop is not None and args.workers is not None:
+        raise InputError("--workers does not go with --teleop: a person drives one arm.")
     console = make_console()
     recipe = CollectRecipe.read(args.recipe)
     if args.workers is not None:
         recipe = dataclasses.replace(recipe, workers=args.workers)
-    SkillLibrary.open().skill(recipe.skill)
+    skill = SkillLibrary.open().skill(recipe.skill)
     with silence():
         require("pybullet", "sim")
         from sim.tabletop.world import CONTROL_RATE
 
     command = shlex.join(["robot-skills", "collect", args.recipe, "-o", str(args.output)])
+    if args.teleop is not None:
+        command += f" --teleop {args.teleop}"
+    if args.keys is not None:
+        command += f" --keys {shlex.quote(str(args.keys))}"
     try:
-        report = collect(
-            recipe, args.output, TabletopDemonstrator(recipe), CONTROL_RATE, command, console, args.local
-        )
+        if args.teleop is not None:
+            report = _by_hand(recipe, skill, args.output, args.keys, command, console)
+        else:
+            report = collect(
+                recipe, args.output, TabletopDemonstrator(recipe), CONTROL_RATE, command, console, args.local
+            )
     except KeyboardInterrupt:
         console.print(f"Stopped. The same command goes on: {command}")
         return 130
@@ -67,7 +92,50 @@ def handle(args: argparse.Namespace) -> int:
         f"tried, in {duration(report.seconds)}: {args.output}"
     )
     write_json(args.json, report.to_json())
-    return 0 if report.episodes >= recipe.episodes else 1
+    # A person may stop when she likes; a script is asked for as many as the recipe says.
+    return 0 if report.episodes >= (recipe.episodes if args.teleop is None else 1) else 1
+
+
+def _by_hand(
+    recipe: CollectRecipe, skill: Skill, folder: Path, keys: Path | None, command: str, console: Console
+) -> CollectReport:
+    """Record in a window, or play the key script."""
+    from robot_skills.teleop.script import ScriptedWindow, read_script
+    from robot_skills.teleop.session import Station, record
+    from sim.tabletop.window import TabletopWindow
+    from sim.tabletop.world import CONTROL_RATE, TabletopWorld
+
+    script = None if keys is None else ScriptedWindow(read_script(keys, CONTROL_RATE))
+    with contextlib.ExitStack() as stack:
+        with silence():
+            world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
+        stack.callback(world.close)
+        window = script or stack.enter_context(TabletopWindow(world, CONTROL_RATE))
+        expert = "keyboard" if script is None else "keyboard script"
+        begin = functools.partial(_begin_trial, world, skill)
+        station = Station(world, begin, window, expert, lambda line: console.print(escape(line)))
+        return record(recipe, folder, station, command)
+
+
+def _begin_trial(world: TabletopWorld, skill: Skill, seed: int) -> Trial:
+    """Bring the tabletop to the start of a seed's episode."""
+    from robot_skills.teleop.recorder import Trial
+    from sim.experts import expert_for
+    from sim.tabletop.oracle import scene_graph
+    from sim.tabletop.tasks import sample_task
+
+    task = sample_task(skill.name, seed)
+    task.start(world)
+    expert, goal = expert_for(task.call), skill.goal(task.call)
+    return Trial(
+        seed=seed,
+        call=task.call,
+        text=skill.language(task.call),
+        scene=task.scene.to_json(),
+        closed=world.arm.grip > 0,
+        target=lambda: expert.target(world.state()),
+        reached=lambda: scene_graph(world.state()).holds(goal),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Demonstrations by a person: keys in, episodes out."""
