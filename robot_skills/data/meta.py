@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ class Feature:
     @property
     def row_bytes(self) -> int:
         """Bytes of one row."""
-        return np.dtype(self.dtype).itemsize * int(np.prod(self.shape))
+        return np.dtype(self.dtype).itemsize * math.prod(self.shape)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -146,7 +147,7 @@ class StoreMeta:
         try:
             data = json.loads(path.read_text())
             version = data["format_version"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{path} is damaged, or not a data set's: {error!r}.") from error
         if version not in READABLE:
             raise InputError(
@@ -154,13 +155,22 @@ class StoreMeta:
                 f"{' and '.join(map(str, READABLE))}. Convert it with the release that wrote it."
             )
         try:
-            return cls(
-                cameras={str(name): (int(size[0]), int(size[1])) for name, size in data["cameras"].items()},
-                control_rate=float(data["control_rate"]),
-                state_names=tuple(str(name) for name in data["state_names"]),
-                action=ActionSpace.from_json(data["action"]) if "action" in data else OSC_POSE,
-                extras={name: Feature.from_json(value) for name, value in data.get("extras", {}).items()},
-                info=dict(data.get("info", {})),
-            )
+            return cls.from_json(data)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise InputError(f"{path} is damaged: {error!r}.") from error
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> StoreMeta:
+        """The inverse of `to_json`.
+
+        Raises:
+            InputError, KeyError, TypeError, ValueError, AttributeError, IndexError: it is not one.
+        """
+        return cls(
+            cameras={str(name): (int(size[0]), int(size[1])) for name, size in data["cameras"].items()},
+            control_rate=float(data["control_rate"]),
+            state_names=tuple(str(name) for name in data["state_names"]),
+            action=ActionSpace.from_json(data["action"]) if "action" in data else OSC_POSE,
+            extras={name: Feature.from_json(value) for name, value in data.get("extras", {}).items()},
+            info=dict(data.get("info", {})),
+        )
