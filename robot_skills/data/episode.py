@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,6 +15,9 @@ from robot_skills.data.meta import StoreMeta
 from robot_skills.errors import InputError
 from robot_skills.robot import Float
 from robot_skills.skill import SkillCall
+
+#: The key of a line's own checksum among those of its arrays; no array is called so.
+LINE = "$line"
 
 
 class Rows(Protocol):
@@ -136,6 +140,8 @@ class EpisodeRecord:
         episode: its number in the store.
         start: its first row in the store's arrays.
         length: N.
+        crc: CRC-32 of each array's bytes; none in stores that were written without checksums.
+        intact: whether the line itself matches its checksum, where it has one.
     """
 
     episode: int
@@ -148,6 +154,8 @@ class EpisodeRecord:
     expert: str
     outcome: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    crc: Mapping[str, int] = field(default_factory=dict)
+    intact: bool = True
 
     @property
     def rows(self) -> slice:
@@ -157,6 +165,7 @@ class EpisodeRecord:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EpisodeRecord:
         """Read a line of `episodes.jsonl`; keys a later minor release may add are passed over."""
+        crc = {str(name): int(value) for name, value in (data.get("crc") or {}).items()}
         return cls(
             episode=int(data["episode"]),
             start=int(data["start"]),
@@ -168,7 +177,15 @@ class EpisodeRecord:
             expert=str(data.get("expert", "unknown")),
             outcome=str(data.get("outcome", "succeeded")),
             attributes=data.get("attributes") or {},
+            intact=crc.pop(LINE, None) in (None, line_crc(data)),
+            crc=crc,
         )
+
+
+def line_crc(data: Mapping[str, Any]) -> int:
+    """CRC-32 of a line's content: everything but its checksums, however it is spaced and ordered."""
+    content = {key: value for key, value in data.items() if key != "crc"}
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _check_array(name: str, array: Any, shape: tuple[int, ...], dtype: str, finite: bool) -> None:

@@ -7,12 +7,13 @@
     end.bin               float32 (N,)     1 where the skill is over
     target.bin            float32 (N, 3)   from simulator state, a training label only; NaN unknown
     NAME.bin              any extra feature, of its own type and shape
-    episodes.jsonl        one line for each committed episode
+    episodes.jsonl        one line for each committed episode, with the CRC-32 of its arrays and of itself
     texts/SHA256.txt      long texts among the episodes' attributes, each once
 
 All arrays are little-endian and in C order; N counts the rows of all committed episodes. An episode is
 committed by its line: arrays are written and synced first, then the line. What a killed writer left behind
 the last line (rows, half a line) is cut off when the store is next opened for appending, and is never read.
+Checksums are compared by `EpisodeStore.verify`, when data is checked or converted, not when it is trained on.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import fcntl
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from io import FileIO
@@ -31,7 +33,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_skills.data.episode import Episode, EpisodeRecord
+from robot_skills.data.episode import LINE, Episode, EpisodeRecord, line_crc
 from robot_skills.data.meta import IMAGES, META, Feature, StoreMeta
 from robot_skills.data.statistics import statistics
 from robot_skills.errors import InputError, unknown
@@ -57,6 +59,7 @@ class EpisodeStore:
         self._episodes = list(episodes)
         self._writers: dict[str, FileIO] = {}
         self._lock: BinaryIO | None = None
+        self._committed = 0
         self._maps: dict[str, NDArray[Any]] = {}
 
     # Opening ---------------------------------------------------------------------------------------
@@ -95,7 +98,9 @@ class EpisodeStore:
         if folder.exists() and (not folder.is_dir() or any(_visible(folder))):
             raise InputError(f"{folder} exists and is not a data set: name a new or an empty folder.")
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / META, json.dumps(meta.to_json(), indent=2) + "\n")
+        content = meta.to_json()
+        content["crc"] = line_crc(content)
+        write_text(folder / META, json.dumps(content, indent=2) + "\n")
         return cls.open(folder, append=True)
 
     @classmethod
@@ -109,8 +114,9 @@ class EpisodeStore:
         folder = Path(folder)
         meta = StoreMeta.read(folder)
         if not append:
-            episodes, _ = _read_episodes(folder)
+            episodes, committed = _read_episodes(folder)
             store = cls(folder, meta, episodes)
+            store._committed = committed
             store._check_sizes()
             return store
         lock = _take_lock(folder)
@@ -119,6 +125,7 @@ class EpisodeStore:
             store = cls(folder, meta, episodes)
             store._check_sizes()
             store._lock = lock
+            store._committed = committed
             store._open_writers(committed)
         except BaseException:
             lock.close()
@@ -236,6 +243,25 @@ class EpisodeStore:
             attributes={name: self._resolve(value) for name, value in record.attributes.items()},
         )
 
+    def verify(self, index: int) -> list[str]:
+        """The files in which an episode is not what was written, by its checksums.
+
+        What was stored without checksums is taken as it is.
+        """
+        record = self._episodes[index]
+        wrong = [] if record.intact else [EPISODES]
+        for name, crc in record.crc.items():
+            if name not in self.meta.arrays() or _crc(self._map(name)[record.rows]) != crc:
+                wrong.append(f"{name}.bin")
+        return wrong
+
+    def uncommitted(self) -> dict[str, int]:
+        """Bytes behind the last committed episode, by file: of a writer, a killed one, or lost lines."""
+        ends = {f"{name}.bin": self.frames * row for name, row in self._row_bytes().items()}
+        ends[EPISODES] = self._committed
+        sizes = {name: path.stat().st_size for name in ends if (path := self.folder / name).is_file()}
+        return {name: size - ends[name] for name, size in sizes.items() if size > ends[name]}
+
     def statistics(self) -> dict[str, Float]:
         """Mean and standard deviation of state, action and target: `state_mean`, `state_std`, ...
 
@@ -259,14 +285,13 @@ class EpisodeStore:
         episode.check(self.meta)
         record = {"episode": len(self._episodes), "start": self.frames, **episode.to_json()}
         record["attributes"] = {name: self._keep(value) for name, value in record["attributes"].items()}
+        record["crc"] = {LINE: line_crc(record)}
         ends = {name: file.seek(0, os.SEEK_END) for name, file in self._writers.items()}
         try:
             for name, feature in self.meta.arrays().items():
                 rows = episode.rows(name)
-                for start in range(0, len(episode), BLOCK):
-                    block = np.ascontiguousarray(rows[start : start + BLOCK], feature.dtype)
-                    _write(self._writers[name], block.tobytes())
-                os.fsync(self._writers[name].fileno())
+                blocks = (rows[start : start + BLOCK] for start in range(0, len(episode), BLOCK))
+                record["crc"][name] = self._append_blocks(name, blocks, feature.dtype)
             _write(self._writers[EPISODES], (json.dumps(record) + "\n").encode())
             os.fsync(self._writers[EPISODES].fileno())
         except BaseException:  # a full disk, an interrupt: keep the arrays in step with the lines
@@ -276,6 +301,16 @@ class EpisodeStore:
         self._episodes.append(EpisodeRecord.from_json(record))
         self._maps.clear()
         return self._episodes[-1]
+
+    def _append_blocks(self, name: str, blocks: Iterable[NDArray[Any]], dtype: str) -> int:
+        """Write an array's rows and sync them; returns their CRC-32."""
+        crc = 0
+        for block in blocks:
+            data = np.ascontiguousarray(block, dtype).tobytes()
+            crc = zlib.crc32(data, crc)
+            _write(self._writers[name], data)
+        os.fsync(self._writers[name].fileno())
+        return crc
 
     def drop_last(self) -> EpisodeRecord:
         """Take the last committed episode back, for good; returns what it was.
@@ -335,7 +370,7 @@ class EpisodeStore:
     def _check_sizes(self) -> None:
         for name, row in self._row_bytes().items():
             path = self.folder / f"{name}.bin"
-            found = path.stat().st_size if path.exists() else 0
+            found = path.stat().st_size if path.is_file() else 0
             if found < self.frames * row:
                 raise InputError(
                     f"{path} is truncated: {len(self._episodes)} episodes with {self.frames} steps need "
@@ -349,7 +384,10 @@ class EpisodeStore:
             if self.frames * feature.row_bytes == 0:  # nothing to map
                 self._maps[name] = np.zeros(shape, feature.dtype)
             else:
-                self._maps[name] = np.memmap(path, dtype=feature.dtype, mode="r", shape=shape)
+                try:
+                    self._maps[name] = np.memmap(path, dtype=feature.dtype, mode="r", shape=shape)
+                except OSError as error:
+                    raise InputError(f"{path} cannot be read: {error.strerror}.") from error
         return self._maps[name]
 
 
@@ -370,6 +408,24 @@ def _write(file: FileIO, data: bytes) -> None:
         left = left[file.write(left) :]
 
 
+def _crc(rows: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
+
+
+def check_description(folder: Path) -> None:
+    """Compare a store's `meta.json` with its checksum, where it has one.
+
+    Raises:
+        InputError: they differ.
+    """
+    content = json.loads((folder / META).read_text())
+    if content.get("crc") not in (None, line_crc(content)):
+        raise InputError(
+            f"{folder / META} is not as it was written: copy the data set again, or, if it was changed on "
+            'purpose, take its key "crc" out.'
+        )
+
+
 def _visible(folder: Path) -> Iterable[Path]:
     return (path for path in folder.iterdir() if not path.name.startswith("."))
 
@@ -381,14 +437,17 @@ def _read_episodes(folder: Path) -> tuple[list[EpisodeRecord], int]:
         The records, and the length in bytes of their lines.
     """
     path = folder / EPISODES
-    content = path.read_bytes() if path.exists() else b""
+    try:
+        content = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     committed = content.rfind(b"\n") + 1
     records: list[EpisodeRecord] = []
     for number, line in enumerate(content[:committed].splitlines(), start=1):
         start = records[-1].rows.stop if records else 0
         try:
             record = EpisodeRecord.from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise InputError(f"{path}, line {number} is damaged: {error!r}.") from error
         if (record.episode, record.start) != (number - 1, start) or record.length < 1:
             raise InputError(
