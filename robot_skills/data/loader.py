@@ -1,5 +1,7 @@
 """Batches of windows from episode stores, in an order that is a pure function of seed and step.
 
+`Windows` gathers, `robot_skills.data.order` says in which order, `Loader` prepares ahead.
+
 A window starts at any step t of any episode: images at t, the H states up to t (the first one repeated at
 the start), the T actions from t on (after the end: no motion, the gripper as the last action left it, and
 end = 1), and the language argument. Shapes as in `robot_skills.policies.policy`.
@@ -10,45 +12,47 @@ the memory is the system's to take back.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import queue
-import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from robot_skills.data.meta import StoreMeta
+from robot_skills.data.order import SPLIT_STREAM, Index, Mixture, permutation
 from robot_skills.data.statistics import statistics
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError, unknown
 from robot_skills.policies.policy import Batch
 from robot_skills.robot import Float, Image
 
-Index = NDArray[np.int64]
-#: Stream of `_permutation` that chooses held-out episodes; phases of training have 0, 1, ...
-SPLIT_STREAM = 1 << 32
-
 
 class _Span(NamedTuple):
-    """An episode's rows in the concatenated arrays, and its text."""
+    """An episode's rows in the concatenated arrays, its text, and the store it is of."""
 
     start: int
     length: int
     text: str
+    store: int
 
 
 class Windows:
     """Every window of some stores' episodes, gathered by index.
 
     Args:
-        stores: opened stores; they must share state features, and have the cameras.
+        stores: opened stores; they must share state features and action space, and have the cameras.
         cameras: the cameras wanted.
         history: H.
         chunk: T.
+        state: names of the state's features, or of extra features, that make up the state, in order; a
+            pattern such as "ee.*" names several. None: the stores' whole state.
+        target: the array that is the training label `target`: "target", or an extra feature.
+        weights: how often each store's windows come, against each other; None: every window alike.
 
     Raises:
         InputError: the stores do not fit together, or hold no episode.
@@ -60,19 +64,25 @@ class Windows:
         cameras: Sequence[str],
         history: int,
         chunk: int,
+        state: Sequence[str] | None = None,
+        target: str = "target",
+        weights: Sequence[float] | None = None,
     ) -> None:
         _check_stores(stores, cameras)
-        self.history, self.chunk = history, chunk
-        self._state = np.concatenate([store.state for store in stores])
+        self.history, self.chunk, self._weights = history, chunk, weights
+        meta = stores[0].meta
+        self.state_names = meta.state_names if state is None else _named(meta, state)
+        self._state = np.concatenate([_state(store, state) for store in stores])
         self._action = np.concatenate([store.action for store in stores])
         self._end = np.concatenate([store.end for store in stores])
-        self._target = np.concatenate([store.target for store in stores])
-        self._held = ~np.array(stores[0].meta.action.relative)
+        self._target = np.concatenate([_target(store, target) for store in stores])
+        self._space = meta.action
+        self._held = ~np.array(meta.action.relative)
         self.images = {camera: Frames([store.images(camera) for store in stores]) for camera in cameras}
         offsets = np.cumsum([0, *(store.frames for store in stores)])
         self._spans = [
-            _Span(int(offset) + record.start, record.length, record.text)
-            for store, offset in zip(stores, offsets[:-1], strict=True)
+            _Span(int(offset) + record.start, record.length, record.text, number)
+            for number, (store, offset) in enumerate(zip(stores, offsets[:-1], strict=True))
             for record in store.episodes
         ]
         self._index()
@@ -94,7 +104,7 @@ class Windows:
         count = min(self.episodes - 1, max(1, round(fraction * self.episodes))) if fraction > 0 else 0
         if count == 0:
             return self, None
-        order = _permutation(self.episodes, seed, SPLIT_STREAM, 0)
+        order = permutation(self.episodes, seed, SPLIT_STREAM, 0)
         return self.only(sorted(order[count:].tolist())), self.only(sorted(order[:count].tolist()))
 
     def _index(self) -> None:
@@ -106,9 +116,17 @@ class Windows:
         self._last: Index = self._first + np.repeat(lengths, lengths) - 1
         before = np.repeat(np.cumsum(lengths) - lengths, lengths)
         self._rows: Index = self._first + np.arange(len(self._episode)) - before
+        stores = np.repeat(np.array([span.store for span in self._spans], np.int64), lengths)
+        parts = [np.flatnonzero(stores == store) for store in range(len(self._weights or ()))]
+        self.mixture = Mixture(len(stores), parts, self._weights)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def target_size(self) -> int:
+        """Numbers of the training label."""
+        return int(self._target.shape[1])
 
     @property
     def episodes(self) -> int:
@@ -116,8 +134,15 @@ class Windows:
         return len(self._spans)
 
     def statistics(self) -> dict[str, Float]:
-        """`robot_skills.data.statistics.statistics` of these episodes' rows."""
-        return statistics(self._state[self._rows], self._action[self._rows], self._target[self._rows])
+        """`robot_skills.data.statistics.statistics` of these episodes' rows.
+
+        `action_low` and `action_high` are the action space's limits where it has any, else the data's.
+        """
+        known = statistics(self._state[self._rows], self._action[self._rows], self._target[self._rows])
+        for name, limits in (("action_low", self._space.low), ("action_high", self._space.high)):
+            limit = np.array(limits, np.float32)
+            known[name] = np.where(np.isfinite(limit), limit, known[name])
+        return known
 
     def batch(self, indices: Index, images: bool = True, buffers: Mapping[str, Image] | None = None) -> Batch:
         """Gather windows.
@@ -179,36 +204,12 @@ class Frames:
         return out
 
 
-def batch_indices(windows: int, batch_size: int, seed: int, stream: int, step: int) -> Index:
-    """The windows of batch `step`: every epoch is a permutation of all of them.
-
-    A pure function: each epoch's permutation comes from a Philox generator whose counter holds the stream
-    and the epoch, so that any step can be reached without playing those before it.
-
-    Args:
-        windows: how many there are.
-        batch_size: B; it may exceed `windows`.
-        seed: not negative.
-        stream: tells phases of training apart.
-        step: from 0.
-
-    Returns:
-        (B,) window numbers.
-    """
-    place = step * batch_size + np.arange(batch_size, dtype=np.int64)
-    epochs, offsets = np.divmod(place, windows)
-    indices = np.empty(batch_size, np.int64)
-    for epoch in np.unique(epochs):
-        here = epochs == epoch
-        indices[here] = _permutation(windows, seed, stream, int(epoch))[offsets[here]]
-    return indices
-
-
 class Loader:
-    """Batches `start` to `stop` - 1 of a phase, in order, prepared ahead in one background thread.
+    """Batches `start` to `stop` - 1 of a phase, in order, prepared ahead by background threads.
 
-    The images of a batch are valid until the next but one is asked for: their memory is used again.
-    Iterate once, in a `with` statement, which also ends the thread.
+    The batches are the same whatever the number of workers, and from whatever step they begin. The images of
+    a batch are valid until the next but one is asked for: their memory is used again. Use it in a `with`
+    statement, which also ends the threads.
     """
 
     def __init__(
@@ -221,54 +222,80 @@ class Loader:
         stop: int | None = None,
         images: bool = True,
         ahead: int = 2,
+        workers: int = 1,
     ) -> None:
         self._windows, self._batch_size, self._images = windows, batch_size, images
-        self._seed, self._stream, self._start, self._stop = seed, stream, start, stop
-        self._queue: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=ahead)
-        self._closed = threading.Event()
-        # In use at once: `ahead` in the queue, one being made, two with the consumer.
-        self._ring = [windows.buffers(batch_size) if images else {} for _ in range(ahead + 3)]
-        self._thread = threading.Thread(target=self._fill, name="loader", daemon=True)
+        self._seed, self._stream, self._next, self._stop = seed, stream, start, stop
+        # In use at once: those ahead, made or being made, and two with the consumer.
+        self._ahead = ahead + workers
+        self._ring = [windows.buffers(batch_size) if images else {} for _ in range(self._ahead + 2)]
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
+        self._waiting: deque[Future[Batch]] = deque()
 
     def __enter__(self) -> Loader:
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closed.set()
-        while self._thread.is_alive():  # it may wait to put a batch: make room
-            with contextlib.suppress(queue.Empty):
-                self._queue.get(timeout=0.05)
+        self._pool.shutdown(cancel_futures=True)
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
-            item = self._queue.get()
-            if item is None:
+            while len(self._waiting) < self._ahead and (self._stop is None or self._next < self._stop):
+                self._waiting.append(self._pool.submit(self._make, self._next))
+                self._next += 1
+            if not self._waiting:
                 return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    def _fill(self) -> None:
-        try:
-            step = self._start
-            while (self._stop is None or step < self._stop) and not self._closed.is_set():
-                self._queue.put(self._make(step))
-                step += 1
-            self._queue.put(None)
-        except BaseException as error:
-            self._queue.put(error)
+            yield self._waiting.popleft().result()
 
     def _make(self, step: int) -> Batch:
-        indices = batch_indices(len(self._windows), self._batch_size, self._seed, self._stream, step)
+        indices = self._windows.mixture.batch(self._batch_size, self._seed, self._stream, step)
         return self._windows.batch(indices, self._images, self._ring[step % len(self._ring)] or None)
 
 
-@lru_cache(maxsize=4)
-def _permutation(windows: int, seed: int, stream: int, epoch: int) -> Index:
-    """An epoch's order, the last few kept: a batch may span two epochs."""
-    bits = np.random.Philox(key=seed, counter=np.array([0, 0, stream, epoch], np.uint64))
-    return np.random.Generator(bits).permutation(windows)
+def _named(meta: StoreMeta, patterns: Sequence[str]) -> tuple[str, ...]:
+    """The names of the numbers that patterns of state and extra features select, in order.
+
+    Raises:
+        InputError: a pattern selects nothing.
+    """
+    return tuple(name for _, names in _selected(meta, patterns) for name in names)
+
+
+def _selected(meta: StoreMeta, patterns: Sequence[str]) -> list[tuple[str | int, list[str]]]:
+    """For each selected column of the state, or extra feature: which, and the names of its numbers."""
+    chosen: list[tuple[str | int, list[str]]] = []
+    for pattern in patterns:
+        columns = [i for i, name in enumerate(meta.state_names) if fnmatchcase(name, pattern)]
+        extras = [name for name in meta.extras if fnmatchcase(name, pattern)]
+        if not columns and not extras:
+            raise unknown("state feature", pattern, (*meta.state_names, *meta.extras))
+        chosen += [(column, [meta.state_names[column]]) for column in columns]
+        for extra in extras:
+            size = int(np.prod(meta.extras[extra].shape))
+            chosen.append((extra, [extra] if size == 1 else [f"{extra}.{i}" for i in range(size)]))
+    return chosen
+
+
+def _state(store: EpisodeStore, patterns: Sequence[str] | None) -> Float:
+    if patterns is None:
+        return store.state
+    state = store.state
+    parts = [
+        state[:, which, None] if isinstance(which, int) else _flat(store, which)
+        for which, _ in _selected(store.meta, patterns)
+    ]
+    joined: Float = np.concatenate(parts, axis=1, dtype=np.float32)
+    return joined
+
+
+def _target(store: EpisodeStore, name: str) -> Float:
+    if name == "target":
+        return store.target
+    return _flat(store, name).astype(np.float32)
+
+
+def _flat(store: EpisodeStore, extra: str) -> NDArray[Any]:
+    return store.extra(extra).reshape(store.frames, -1)
 
 
 def _check_stores(stores: Sequence[EpisodeStore], cameras: Sequence[str]) -> None:

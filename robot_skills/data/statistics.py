@@ -17,11 +17,12 @@ def statistics(state: Float, action: Float, target: Float) -> dict[str, Float]:
     Args:
         state: (N, S).
         action: (N, A).
-        target: (N, 3); rows with a NaN are left out.
+        target: (N, K); rows with a NaN are left out.
 
     Returns:
         `state_mean`, `state_std`, `action_mean`, `action_std`, `target_mean`, `target_std`, float32. A
-        feature that is constant, or never known, has the standard deviation 1.
+        feature that is constant, or never known, has the standard deviation 1. And the smallest and the
+        largest of each number of state and action: `state_low`, `state_high`, `action_low`, `action_high`.
     """
     known = target[np.isfinite(target).all(axis=1)]
     result: dict[str, Float] = {}
@@ -31,4 +32,6 @@ def statistics(state: Float, action: Float, target: Float) -> dict[str, Float]:
         std = values.std(axis=0) if len(values) else np.ones(values.shape[1])
         result[f"{name}_mean"] = mean.astype(np.float32)
         result[f"{name}_std"] = np.where(std < SMALLEST_STD, 1.0, std).astype(np.float32)
+    for name, rows in (("state", state), ("action", action)):
+        result[f"{name}_low"], result[f"{name}_high"] = rows.min(axis=0), rows.max(axis=0)
     return result

@@ -21,7 +21,8 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from robot_skills.data.loader import Loader, Windows, batch_indices
+from robot_skills.data.loader import Loader, Windows
+from robot_skills.data.order import batch_indices
 from robot_skills.errors import InputError
 from robot_skills.policies.policy import Batch, Policy, Stage
 from robot_skills.training import checkpoint
@@ -140,7 +141,14 @@ class Trainer:
         before = sum(earlier.steps for earlier in self._stages[:index])
         title = f"{self._recipe.name}: {stage.name}"
         loader = Loader(
-            self._training, stage.batch_size, self._recipe.seed, index, start or 0, stage.steps, stage.images
+            self._training,
+            stage.batch_size,
+            self._recipe.seed,
+            stream=index,
+            start=start or 0,
+            stop=stage.steps,
+            images=stage.images,
+            workers=self._recipe.workers,
         )
         with loader, JobProgress(self._console, title, stage.steps, "samples", start or 0) as progress:
             batches = iter(loader)

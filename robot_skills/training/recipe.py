@@ -78,8 +78,11 @@ class PolicyChoice:
     name: str
     config: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self) -> Policy:
+    def build(self, known: Mapping[str, Any] | None = None) -> Policy:
         """Make the policy with fresh weights.
+
+        Args:
+            known: settings that the data decides, if the policy has them and the recipe does not say.
 
         Raises:
             InputError: no such policy, or its config has no such key or value.
@@ -91,9 +94,11 @@ class PolicyChoice:
         if config is None:
             raise TypeError(f"The policy {self.name!r} is not built from an annotated frozen dataclass.")
         make = typing.cast("typing.Callable[[Any], Policy]", cls)
-        return make(
-            from_mapping(typing.cast(type, config), self.config, f"config of the policy {self.name!r}")
+        fields = {field.name for field in dataclasses.fields(config)}
+        settings = {name: value for name, value in (known or {}).items() if name in fields} | dict(
+            self.config
         )
+        return make(from_mapping(typing.cast(type, config), settings, f"config of the policy {self.name!r}"))
 
 
 @dataclass(frozen=True)
@@ -116,14 +121,31 @@ class StageSettings:
 
 
 @dataclass(frozen=True)
+class DataChoice:
+    """A data set to learn from.
+
+    Attributes:
+        name: an episode store: a folder, or the name of one in `out/data`.
+        weight: how often its samples come, against those of the other data sets.
+    """
+
+    name: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class TrainRecipe:
     """A policy to train, and how.
 
     Attributes:
         name: of the result; on its card.
-        data: episode stores: folders, or names of folders in `out/data`.
+        data: episode stores: folders, or names of folders in `out/data`; with weights, or every sample
+            alike.
         policy: which, and its config.
         skill: the skill it is for; its card is put beside the weights.
+        state: features of the data's state, and extra features, that the policy sees as its state;
+            patterns such as "ee.*" name several. None: the data's whole state.
+        target: the array that the policy's auxiliary loss learns to predict: "target", or an extra feature.
         seed: of the initial weights, the order of the data and the augmentation.
         stages: name of a phase -> what to change of it.
         warmup: share of a phase over which the learning rate rises.
@@ -133,12 +155,15 @@ class TrainRecipe:
         validate_every: steps between two held-out losses.
         checkpoint_every: steps between two checkpoints.
         threads: of PyTorch; None leaves its default.
+        workers: threads that prepare batches; the batches are the same whatever their number.
     """
 
     name: str
-    data: tuple[str, ...]
+    data: tuple[str | DataChoice, ...]
     policy: PolicyChoice
     skill: str | None = None
+    state: tuple[str, ...] | None = None
+    target: str = "target"
     seed: int = 0
     stages: Mapping[str, StageSettings] = field(default_factory=dict)
     warmup: float = 0.1
@@ -148,9 +173,10 @@ class TrainRecipe:
     validate_every: int = 500
     checkpoint_every: int = 500
     threads: int | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
-        _positive(self, "gradient_clip", "validate_every", "checkpoint_every", "threads")
+        _positive(self, "gradient_clip", "validate_every", "checkpoint_every", "threads", "workers")
         _range(self, "warmup", 0.0, 1.0)
         _range(self, "ema_decay", 0.0, 1.0)
         _range(self, "validation_fraction", 0.0, 0.5)
@@ -175,7 +201,7 @@ class TrainRecipe:
             InputError: a data set is in neither place.
         """
         found = []
-        for name in self.data:
+        for name in (item if isinstance(item, str) else item.name for item in self.data):
             places = [Path(name), DATA_FOLDER / name]
             place = next((place for place in places if place.is_dir()), None)
             if place is None:
@@ -185,6 +211,12 @@ class TrainRecipe:
                 )
             found.append(place)
         return found
+
+    def weights(self) -> list[float] | None:
+        """A weight for each data set; None where the recipe names none."""
+        if all(isinstance(item, str) for item in self.data):
+            return None
+        return [1.0 if isinstance(item, str) else item.weight for item in self.data]
 
     def plan(self, policy: Policy) -> tuple[Stage, ...]:
         """The policy's phases of training with this recipe's settings.

@@ -36,9 +36,17 @@ def train(recipe: TrainRecipe, folder: Path, resume: bool, command: str, console
         SkillLibrary.open().skill(recipe.skill)
     stores = [EpisodeStore.open(path) for path in recipe.folders()]
     torch.manual_seed(recipe.seed)
-    policy = recipe.policy.build()
+    policy = recipe.policy.build(sizes(stores[0], recipe))
     cast(nn.Module, policy).to("cuda" if torch.cuda.is_available() else "cpu")
-    windows = Windows(stores, policy.cameras, policy.history, policy.chunk)
+    windows = Windows(
+        stores,
+        policy.cameras,
+        policy.history,
+        policy.chunk,
+        recipe.state,
+        recipe.target,
+        recipe.weights(),
+    )
     training, held_out = windows.split(recipe.validation_fraction, recipe.seed)
     count = held_out.episodes if held_out is not None else 0
     console.print(
@@ -50,3 +58,19 @@ def train(recipe: TrainRecipe, folder: Path, resume: bool, command: str, console
     result = Trainer(policy, recipe, training, held_out, folder, console).run(resume)
     export(folder, policy, recipe, result, [DataUsed.of(store) for store in stores], count, command)
     return result
+
+
+def sizes(store: EpisodeStore, recipe: TrainRecipe) -> dict[str, int]:
+    """What a data set and the recipe's choice of features say of a policy's sizes.
+
+    Raises:
+        InputError: the recipe names a feature that the data set does not have.
+    """
+    windows = Windows([store], (), 1, 1, recipe.state, recipe.target)
+    found = {
+        "state_size": len(windows.state_names),
+        "action_size": store.meta.action.size,
+        "target_size": windows.target_size,
+    }
+    pixels = {size for camera in store.meta.cameras.values() for size in camera}
+    return found | ({"image_size": pixels.pop()} if len(pixels) == 1 else {})

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from robot_skills.errors import InputError
 from robot_skills.policies.language import LanguageConfig
-from robot_skills.policies.registry import FORMAT_VERSION
 from robot_skills.policies.settings import check_choice, check_range
 from robot_skills.policies.star.rotation import ESTIMATORS
 from robot_skills.policies.vision import VisionConfig
-from robot_skills.training.configuration import from_mapping, to_mapping
+from robot_skills.policies.visuomotor import check_inputs
+from robot_skills.robot import ACTION_SIZE
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,14 @@ class StarConfig:
     """A STAR policy.
 
     Attributes:
-        cameras: names, each with an encoder of its own.
+        cameras: names, each with an encoder of its own; none: the policy acts on the state alone.
         shift: random shift of each camera's images in training, pixels. A wrist camera sees a pixel as
             fewer millimetres than the front one, but its image is also where the gripper will close.
         image_size: pixels of a side; 64 renders and trains fastest.
         history: H, states in `PolicyInput.history`; 1, or more where motion tells what a state does not.
         state_size: S.
+        action_size: A.
+        target_size: numbers of the training label `target`; 3 is a position.
         state_noise: training noise on the normalised state; .02 is about 2 mm of position.
         chunk: T; .8 s at 10 Hz.
         execute: actions played of a chunk; the probe's 4 of 8.
@@ -93,6 +93,8 @@ class StarConfig:
     image_size: int = 64
     history: int = 1
     state_size: int = 10
+    action_size: int = ACTION_SIZE
+    target_size: int = 3
     state_noise: float = 0.02
     chunk: int = 8
     execute: int = 4
@@ -120,39 +122,23 @@ class StarConfig:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not self.cameras or len(set(self.cameras)) != len(self.cameras):
-            raise InputError(f"cameras names each camera once, at least one, not {list(self.cameras)}.")
-        if len(self.shift) != len(self.cameras):
-            raise InputError(f"shift holds one number a camera ({len(self.cameras)}), not {len(self.shift)}.")
-        for shift in self.shift:
-            check_range("shift", shift, 0, self.image_size // 4)
-        for name in ("history", "chunk", "layers", "heads", "feature", "offset_width", "batch_size"):
+        check_inputs(self)
+        for name in (
+            "layers",
+            "heads",
+            "feature",
+            "offset_width",
+            "batch_size",
+            "codes_steps",
+            "policy_steps",
+        ):
             check_range(name, getattr(self, name), 1)
-        for name in ("codes_steps", "policy_steps"):
-            check_range(name, getattr(self, name), 1)
-        check_range("image_size", self.image_size, 16)
-        check_range("state_size", self.state_size, 3)
-        check_range("execute", self.execute, 1, self.chunk)
         if self.width % self.heads or self.width < 1:
             raise InputError(f"The width {self.width} is not divisible by {self.heads} heads.")
         for name in ("teacher_forcing", "code_smoothing"):
             check_range(name, getattr(self, name), 0, 1)
         for name in ("action_weight", "code_weight", "target_weight", "end_weight", "end_positive_weight"):
             check_range(name, getattr(self, name), 0)
-        for name in ("state_noise", "temperature", "learning_rate"):
+        for name in ("temperature", "learning_rate"):
             check_range(name, getattr(self, name), 0)
         check_choice("way to pick codes in training (own_codes)", self.own_codes, ("sample", "greedy"))
-
-    def to_json(self) -> dict[str, Any]:
-        """What config.json holds."""
-        return {"policy": "star", "format_version": FORMAT_VERSION, **to_mapping(self)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> StarConfig:
-        """The inverse of `to_json`; settings left out keep their defaults.
-
-        Raises:
-            InputError: a setting is unknown, of the wrong type or out of range.
-        """
-        settings = {key: value for key, value in data.items() if key not in ("policy", "format_version")}
-        return from_mapping(cls, settings, "config of the policy 'star'")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from robot_skills.data.loader import Loader, Windows, batch_indices
+from robot_skills.data.loader import Loader, Windows
+from robot_skills.data.meta import Feature
+from robot_skills.data.order import BLOCK, Mixture, batch_indices
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
+from robot_skills.robot import ActionSpace
 from tests.robot_skills.training.tiny import SIZE, make_episode, make_store
 
 H, T = 3, 5
@@ -103,7 +108,7 @@ def test_prefetched_batches_come_in_order_and_from_any_step(stores: list[Episode
 def test_leaving_early_ends_the_thread(stores: list[EpisodeStore]) -> None:
     with Loader(Windows(stores, ("front",), H, T), 4, seed=0) as loader:
         next(iter(loader))
-    assert not loader._thread.is_alive()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
 
 
 def test_an_error_while_loading_reaches_the_loop(
@@ -143,3 +148,85 @@ def test_stores_that_do_not_fit_are_refused(stores: list[EpisodeStore], tmp_path
             Windows([small], ("front",), H, T)
         with pytest.raises(InputError, match=r"'front' is \(8, 8\) in .* and \(4, 4\)"):
             Windows([*stores, small], ("front",), H, T)
+
+
+def test_a_mixture_has_its_shares_and_every_part_its_epochs() -> None:
+    parts = [np.arange(0, 30), np.arange(30, 37)]
+    mixture = Mixture(37, parts, [3.0, 1.0])
+    order = np.concatenate([mixture.batch(50, 5, 0, step) for step in range(200)])
+    from_first = order < 30
+    for block in from_first[: len(order) // BLOCK * BLOCK].reshape(-1, BLOCK):
+        assert abs(block.sum() - 0.75 * BLOCK) <= 1
+    assert not np.array_equal(from_first[:BLOCK], from_first[BLOCK : 2 * BLOCK])
+    for part in parts:
+        seen = order[np.isin(order, part)]
+        for epoch in range(len(seen) // len(part)):
+            assert sorted(seen[epoch * len(part) : (epoch + 1) * len(part)]) == part.tolist()
+    assert mixture.batch(50, 5, 0, 150).tolist() == order[150 * 50 : 151 * 50].tolist()
+    assert mixture.batch(50, 5, 1, 0).tolist() != mixture.batch(50, 5, 0, 0).tolist()
+
+
+@pytest.mark.parametrize("weights", [[0.0, 1.0], [-1.0, 1.0], [float("nan"), 1.0], [1e-4, 1.0]])
+def test_weights_that_cannot_be_are_refused(weights: list[float]) -> None:
+    with pytest.raises(InputError, match="weight"):
+        Mixture(4, [np.arange(2), np.arange(2, 4)], weights)
+
+
+def test_weighted_stores_keep_their_shares_when_episodes_are_held_out(stores: list[EpisodeStore]) -> None:
+    windows = Windows(stores, (), 1, 1, weights=[1.0, 4.0]).only([0, 2, 4])
+    texts = [
+        text for step in range(64) for text in windows.batch(windows.mixture.batch(16, 0, 0, step))["text"]
+    ]
+    assert abs(texts.count("block 4") - 0.8 * 1024) <= 1
+    assert set(texts) == {"block 0", "block 2", "block 4"}
+
+
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0]])
+def test_any_number_of_workers_gives_the_same_batches(
+    stores: list[EpisodeStore], weights: list[float] | None
+) -> None:
+    windows = Windows(stores, ("front",), H, T, weights=weights)
+
+    def fingerprint(workers: int, start: int) -> list[tuple[float, float]]:
+        with Loader(windows, 7, seed=3, start=start, stop=40, workers=workers) as loader:
+            return [(b["images"]["front"].double().mean().item(), b["actions"].sum().item()) for b in loader]
+
+    whole = fingerprint(1, 0)
+    assert len(whole) == 40
+    assert fingerprint(4, 0) == whole
+    assert fingerprint(3, 17) == whole[17:]
+
+
+def test_the_state_may_be_chosen_from_features_and_extras(tmp_path: Path) -> None:
+    rows = np.arange(12 * 4, dtype=np.float64).reshape(12, 2, 2)
+    flag = np.arange(12) % 2 == 0
+    with EpisodeStore.create(
+        tmp_path / "data",
+        {"front": SIZE, "wrist": SIZE},
+        20.0,
+        extras={"keypoint": Feature.of(rows), "contact": Feature.of(flag)},
+    ) as store:
+        store.append(make_episode(0, extras={"keypoint": rows, "contact": flag}))
+    windows = Windows([store], (), 1, 1, state=("ee.[xy]", "keypoint", "contact"), target="keypoint")
+    assert windows.state_names == ("ee.x", "ee.y", *(f"keypoint.{i}" for i in range(4)), "contact")
+    batch = windows.batch(np.array([3]))
+    expected = np.r_[make_episode(0).state[3, :2], rows[3].ravel(), 0.0].astype(np.float32)
+    assert np.array_equal(batch["history"][0, 0], expected)
+    assert batch["target"][0].tolist() == rows[3].ravel().tolist()
+    assert windows.statistics()["target_mean"].shape == (4,) == (windows.target_size,)
+    with pytest.raises(
+        InputError, match=r"Unknown state feature 'keypoints'; valid: .*Did you mean 'keypoint'"
+    ):
+        Windows([store], (), 1, 1, state=("keypoints",))
+
+
+def test_set_points_are_held_and_displacements_end(tmp_path: Path) -> None:
+    space = ActionSpace(("x", "turn"), (False, True), (0.0, -math.inf), (512.0, math.inf))
+    episode = make_episode(0, images={}, action=np.full((12, 2), 7.0, np.float32))
+    with EpisodeStore.create(tmp_path / "data", {}, 10.0, action=space) as store:
+        store.append(episode)
+    windows = Windows([store], (), 1, 3)
+    assert windows.batch(np.array([11]))["actions"][0].tolist() == [[7, 7], [7, 0], [7, 0]]
+    known = windows.statistics()
+    assert known["action_low"].tolist() == [0, 7]  # a limit, and where there is none the data's
+    assert known["action_high"].tolist() == [512, 7]

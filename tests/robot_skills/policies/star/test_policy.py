@@ -9,6 +9,7 @@ from robot_skills.errors import InputError
 from robot_skills.policies.star.config import CodesConfig, StarConfig
 from robot_skills.policies.star.policy import StarPolicy
 from robot_skills.policies.vision import VisionConfig
+from robot_skills.training.configuration import from_mapping, to_mapping
 from tests.robot_skills.policies.toy import batch, inputs, part, statistics
 
 torch.set_num_threads(1)
@@ -64,8 +65,8 @@ def test_it_learns_what_it_sees_and_is_told(policy: StarPolicy) -> None:
 
 @torch.no_grad()
 def test_the_offset_corrects_a_wrong_code(policy: StarPolicy) -> None:
-    actions = policy._normalise_actions(DATA["actions"])
-    pixels, state = policy._augment(DATA)
+    actions = policy.normalise_actions(DATA["actions"])
+    pixels, state = policy.augment(DATA)
     reading = policy._read(pixels, state, DATA["text"], None)
     wrong = policy._pick(reading, 1.5, torch.Generator().manual_seed(0))
     decoder_alone = (policy.tokenizer.decode(wrong) - actions).abs().mean()
@@ -116,7 +117,7 @@ def test_every_part_is_trained_in_exactly_one_stage() -> None:
 
 def test_the_report_tells_levels_apart(policy: StarPolicy) -> None:
     report = policy.report()
-    codes = policy.tokenizer.encode(policy._normalise_actions(DATA["actions"]))
+    codes = policy.tokenizer.encode(policy.normalise_actions(DATA["actions"]))
     for level in range(2):
         assert report["codes_used"][level] == len(set(codes[:, level].tolist()))
         assert 1 <= report["code_perplexity"][level] <= 16
@@ -205,19 +206,18 @@ def test_a_longer_history_is_read(tmp_path) -> None:
         ({"width": 30, "heads": 4}, "not divisible"),
         ({"vision": {"channels": [8, 16]}}, "one length"),
         ({"language": {"kind": "open_clip"}}, "language.model"),
-        ({"cameras": []}, "cameras"),
+        ({"cameras": []}, "one number a camera"),
         ({"chunk": "8"}, "whole number"),
     ],
 )
 def test_a_wrong_setting_is_named(data, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        StarConfig.from_json(data)
+        from_mapping(StarConfig, data, "config")
 
 
 def test_a_config_survives_json() -> None:
     import json
 
     config = dataclasses.replace(SMALL, history=3)
-    data = json.loads(json.dumps(config.to_json()))
-    assert (data["policy"], data["format_version"]) == ("star", 1)
-    assert StarConfig.from_json(data) == config
+    data = json.loads(json.dumps(to_mapping(config)))
+    assert from_mapping(StarConfig, data, "config") == config

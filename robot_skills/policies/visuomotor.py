@@ -1,0 +1,318 @@
+"""What policies that learn from images, proprioception and text share: inputs, normalisation, folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar, cast
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from robot_skills.errors import InputError
+from robot_skills.policies.language import LanguageConfig, language_encoder
+from robot_skills.policies.policy import Batch, Chunk, PolicyInput, to_numpy
+from robot_skills.policies.registry import FORMAT_VERSION, read_config
+from robot_skills.policies.settings import check_range
+from robot_skills.policies.vision import VisionConfig, VisionEncoder, normalise, random_shift
+from robot_skills.training.configuration import from_mapping, to_mapping
+
+#: Smallest standard deviations that normalisation divides by: what hardly moves is not blown up.
+STATE_FLOOR, ACTION_FLOOR, TARGET_FLOOR = 0.005, 0.05, 0.02
+#: Normalised states are clipped here: beyond lies a fault, or a pose no demonstration came near.
+STATE_LIMIT = 5.0
+WEIGHTS, STATISTICS = "model.safetensors", "stats.safetensors"
+#: Limits of actions in folders from before they were kept: the contract's.
+LIMITS = {"action_low": -1.0, "action_high": 1.0}
+
+PolicyT = TypeVar("PolicyT", bound="VisuomotorPolicy")
+
+
+class VisuomotorConfig(Protocol):
+    """The settings that `VisuomotorPolicy` reads; each policy's own config says what they mean."""
+
+    @property
+    def cameras(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def shift(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def image_size(self) -> int: ...  # noqa: D102
+    @property
+    def history(self) -> int: ...  # noqa: D102
+    @property
+    def state_size(self) -> int: ...  # noqa: D102
+    @property
+    def state_noise(self) -> float: ...  # noqa: D102
+    @property
+    def action_size(self) -> int: ...  # noqa: D102
+    @property
+    def target_size(self) -> int: ...  # noqa: D102
+    @property
+    def chunk(self) -> int: ...  # noqa: D102
+    @property
+    def execute(self) -> int: ...  # noqa: D102
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def vision(self) -> VisionConfig: ...  # noqa: D102
+    @property
+    def language(self) -> LanguageConfig: ...  # noqa: D102
+
+
+def check_inputs(config: VisuomotorConfig) -> None:
+    """Check the settings that `VisuomotorConfig` names.
+
+    Raises:
+        InputError: one of them is out of range.
+    """
+    if len(set(config.cameras)) != len(config.cameras):
+        raise InputError(f"cameras names each camera once, not {list(config.cameras)}.")
+    if len(config.shift) != len(config.cameras):
+        raise InputError(f"shift holds one number a camera ({len(config.cameras)}), not {len(config.shift)}.")
+    for shift in config.shift:
+        check_range("shift", shift, 0, config.image_size // 4)
+    for name in ("history", "state_size", "action_size", "target_size", "chunk", "width"):
+        check_range(name, getattr(config, name), 1)
+    check_range("image_size", config.image_size, 16)
+    check_range("state_noise", config.state_noise, 0)
+    check_range("execute", config.execute, 1, config.chunk)
+
+
+class VisuomotorPolicy(nn.Module):
+    """Reads a context (B, tokens, width): the text, the proprioceptive history, and a token a camera.
+
+    A subclass names its config's class in `config_class` and its registered name in `name`, and offers
+    `act`, `stages`, `begin_stage`, `loss` and `report`.
+    """
+
+    config_class: ClassVar[type[Any]]
+    name: ClassVar[str]
+    config: Any
+
+    def __init__(self, config: VisuomotorConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, text = config.width, config.language.width
+        self.language = language_encoder(config.language)
+        self.vision = nn.ModuleDict(
+            {name: VisionEncoder(config.vision, text, width) for name in config.cameras}
+        )
+        self.read_text = nn.Linear(text, width)
+        self.read_state = nn.Sequential(
+            nn.Linear(config.history * config.state_size, width), nn.GELU(), nn.Linear(width, width)
+        )
+        sizes = {"state": config.state_size, "action": config.action_size, "target": config.target_size}
+        for name, size in sizes.items():
+            self.register_buffer(f"stats_{name}_mean", torch.zeros(size))
+            self.register_buffer(f"stats_{name}_std", torch.ones(size))
+        for name, value in LIMITS.items():
+            self.register_buffer(f"stats_{name}", torch.full((config.action_size,), value))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the context."""
+        return len(self.config.cameras) + 2
+
+    # What the executor asks -------------------------------------------------------------------------
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Cameras an observation must hold."""
+        return cast("tuple[str, ...]", self.config.cameras)
+
+    @property
+    def history(self) -> int:
+        """H."""
+        return int(self.config.history)
+
+    @property
+    def chunk(self) -> int:
+        """T."""
+        return int(self.config.chunk)
+
+    @property
+    def execute(self) -> int:
+        """Actions played of a chunk."""
+        return int(self.config.execute)
+
+    def predict(self, inputs: Sequence[PolicyInput]) -> list[Chunk]:
+        """One chunk for each input.
+
+        Raises:
+            InputError: an observation lacks a camera, or has images or states of another size.
+        """
+        if not inputs:
+            return []
+        device = self._buffer("action_mean").device
+        images = {name: self._images(name, inputs).to(device) for name in self.cameras}
+        history = self._histories(inputs).to(device)
+        with torch.inference_mode():
+            actions, end = self.act(images, history, [item.text for item in inputs])
+        played, over = to_numpy(actions), to_numpy(end)
+        return [Chunk(actions=played[i], end=over[i]) for i in range(len(inputs))]
+
+    def act(self, images: Mapping[str, Tensor], history: Tensor, text: list[str]) -> tuple[Tensor, Tensor]:
+        """Actions (B, T, A) and end probabilities (B, T), for tensors as in `Batch`."""
+        raise NotImplementedError
+
+    # Parts ------------------------------------------------------------------------------------------
+
+    def take_statistics(self, statistics: Mapping[str, Tensor], sample: Batch) -> None:
+        """Take in the data's statistics and words, before the first phase of training."""
+        names = [name for name, _ in self.named_buffers(recurse=False) if name.startswith("stats_")]
+        for name in (name.removeprefix("stats_") for name in names):
+            if name in statistics or name not in LIMITS:
+                self._buffer(name).copy_(torch.nan_to_num(statistics[name]))
+        self.language.learn_vocabulary(sample["text"])
+
+    def context(
+        self, pixels: Mapping[str, Tensor], state: Tensor, text: list[str]
+    ) -> Tensor:  # (B, tokens, width)
+        """Encode normalised pixels and states, as `augment` gives them."""
+        language = self.language(text)
+        views = [self.vision[name](pixels[name], language) for name in self.cameras]
+        return torch.stack([self.read_text(language), self._read_history(state), *views], dim=1)
+
+    def _read_history(self, state: Tensor) -> Tensor:
+        """The present state and how the earlier ones differ from it, (B, H, S) to (B, width)."""
+        present = state[:, -1]
+        differences = state[:, :-1] - present[:, None]
+        token: Tensor = self.read_state(torch.cat([present, differences.flatten(1)], dim=1))
+        return token
+
+    def augment(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Pixels and normalised states, shifted, jittered and noised in training mode."""
+        config = self.config
+        state = self.normalise_state(batch["history"])
+        if not self.training:
+            return {name: normalise(batch["images"][name]) for name in self.cameras}, state
+        if config.state_noise:
+            state = state + config.state_noise * torch.randn_like(state)
+        pixels = {
+            name: normalise(random_shift(batch["images"][name], shift), config.vision.jitter)
+            for name, shift in zip(self.cameras, config.shift, strict=True)
+        }
+        return pixels, state
+
+    def normalise_state(self, history: Tensor) -> Tensor:
+        """States in standard deviations from their mean, clipped."""
+        state = (history - self._buffer("state_mean")) / self.deviation("state", STATE_FLOOR)
+        return state.clamp(-STATE_LIMIT, STATE_LIMIT)
+
+    def normalise_actions(self, actions: Tensor) -> Tensor:
+        """Actions in standard deviations from their mean."""
+        return (actions - self._buffer("action_mean")) / self.deviation("action", ACTION_FLOOR)
+
+    def restore_actions(self, actions: Tensor) -> Tensor:
+        """The inverse of `normalise_actions`, within the limits of the data's action space."""
+        restored = actions * self.deviation("action", ACTION_FLOOR) + self._buffer("action_mean")
+        return restored.clamp(self._buffer("action_low"), self._buffer("action_high"))
+
+    def target_loss(self, batch: Batch, predicted: Tensor) -> Tensor:
+        """Mean absolute error of the training label `target`, where it is known.
+
+        Args:
+            batch: what is learned from.
+            predicted: (B, n): the target, in standard deviations; and, if n is twice its size, where it is
+                from the first features of the state (the gripper).
+        """
+        known = batch["target"].isfinite().all(dim=-1)
+        where = torch.nan_to_num(batch["target"])
+        deviation, mean = self.deviation("target", TARGET_FLOOR), self._buffer("target_mean")
+        wanted = [(where - mean) / deviation]
+        size = where.shape[1]
+        if predicted.shape[1] == 2 * size:
+            gripper_deviation = self.deviation("state", STATE_FLOOR)[:size]
+            centre = mean - self._buffer("state_mean")[:size]
+            spread = (deviation.square() + gripper_deviation.square()).sqrt()
+            wanted.append((where - batch["history"][:, -1, :size] - centre) / spread)
+        error = (predicted - torch.cat(wanted, dim=-1)).abs().mean(-1)
+        loss: Tensor = (error * known).sum() / known.sum().clamp_min(1)
+        return loss
+
+    def deviation(self, name: str, floor: float) -> Tensor:
+        """Standard deviations to divide by."""
+        return self._buffer(f"{name}_std").clamp_min(floor)
+
+    def _buffer(self, name: str) -> Tensor:
+        return cast(Tensor, getattr(self, f"stats_{name}"))
+
+    def _images(self, camera: str, inputs: Sequence[PolicyInput]) -> Tensor:
+        size, arrays = self.config.image_size, []
+        for item in inputs:
+            image = item.observation.images.get(camera)
+            if image is None:
+                seen = ", ".join(item.observation.images) or "no camera"
+                raise InputError(f"The policy needs the camera {camera!r}; the observation holds {seen}.")
+            if image.shape != (size, size, 3) or image.dtype != np.uint8:
+                raise InputError(
+                    f"The policy was trained on ({size}, {size}, 3) uint8 images; camera {camera!r} gives "
+                    f"{image.shape} {image.dtype}."
+                )
+            arrays.append(image)
+        return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+
+    def _histories(self, inputs: Sequence[PolicyInput]) -> Tensor:
+        expected = (self.config.history, self.config.state_size)
+        for item in inputs:
+            if item.history.shape != expected:
+                raise InputError(f"The policy takes a history of shape {expected}, not {item.history.shape}.")
+        return torch.from_numpy(np.stack([item.history for item in inputs]).astype(np.float32))
+
+    # Folders ----------------------------------------------------------------------------------------
+
+    def save_pretrained(self, folder: Path, precision: torch.dtype = torch.float16) -> None:
+        """Write config.json, model.safetensors and stats.safetensors.
+
+        Args:
+            folder: made if need be; each file is written under another name first.
+            precision: of the weights. Half precision moves actions by less than 1e-3; codebooks and
+                statistics stay as they are.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = {name for name, _ in self.named_parameters()}
+        weights, statistics = {}, {}
+        for name, value in self.state_dict().items():
+            tensor = value.detach().cpu()
+            if name.startswith("stats_"):
+                statistics[name.removeprefix("stats_")] = tensor.contiguous()
+            else:
+                weights[name] = tensor.to(precision if name in trained else tensor.dtype).contiguous()
+        for file, tensors in ((WEIGHTS, weights), (STATISTICS, statistics)):
+            new = folder / f".{file}.new"
+            save_file(tensors, new)
+            new.replace(folder / file)
+        config = {"policy": self.name, "format_version": FORMAT_VERSION, **to_mapping(self.config)}
+        new = folder / ".config.json.new"
+        new.write_text(json.dumps(config, indent=2) + "\n")
+        new.replace(folder / "config.json")
+
+    @classmethod
+    def from_pretrained(cls: type[PolicyT], folder: Path) -> PolicyT:
+        """Read a folder, in float32 and evaluation mode.
+
+        Raises:
+            InputError: it is not one, is damaged, or of another format version.
+        """
+        folder = Path(folder)
+        data = read_config(folder)
+        if data.get("policy") != cls.name:
+            raise InputError(f"{folder} holds a policy {data.get('policy')!r}, not {cls.name!r}.")
+        settings = {key: value for key, value in data.items() if key not in ("policy", "format_version")}
+        policy = cls(from_mapping(cls.config_class, settings, f"config of the policy {cls.name!r}"))
+        try:
+            weights = load_file(folder / WEIGHTS)
+            statistics = load_file(folder / STATISTICS)
+            for name in LIMITS:
+                statistics.setdefault(name, policy._buffer(name))
+            weights |= {f"stats_{name}": value for name, value in statistics.items()}
+            policy.load_state_dict(weights)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{folder} is damaged: {reason}. Copy it again, or train it again.") from error
+        return policy.eval()
