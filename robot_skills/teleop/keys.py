@@ -65,7 +65,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("W S", "up, down the picture"),
     ("A D", "left, right in the picture"),
     ("Q E", "higher, lower"),
-    ("C V", "turn the hand left, right"),
+    ("C V", "turn the hand, counter-clockwise, clockwise"),
     ("Z X", "tilt about the robot's x axis"),
     ("T G", "tilt about the robot's y axis"),
     ("Shift", "slowly, while held"),

@@ -37,15 +37,20 @@ class ScriptedWindow:
     """Plays presses one control step a poll, as fast as it is asked, and shows nothing."""
 
     def __init__(self, presses: tuple[Press, ...]) -> None:
-        self._presses = presses
         self._step, self._length = 0, max(press.stop for press in presses)
+        self._begin: dict[int, list[Press]] = {}
+        for press in presses:
+            self._begin.setdefault(press.start, []).append(press)
+        self._held: list[Press] = []
 
     def poll(self) -> Pressed:
         """Give the keys of the next control step."""
         step, self._step = self._step, self._step + 1
-        now = [press for press in self._presses if press.start <= step < press.stop]
-        events = (key for press in now if press.start == step for key in sorted(press.keys))
-        return Pressed(frozenset().union(*(press.keys for press in now)), tuple(events), step >= self._length)
+        begun = self._begin.get(step, [])
+        self._held = [press for press in self._held if step < press.stop] + begun
+        down = frozenset().union(*(press.keys for press in self._held))
+        events = tuple(key for press in begun for key in sorted(press.keys))
+        return Pressed(down, events, closed=step >= self._length)
 
     def show(self, status: Status) -> None:
         """Nobody is looking."""
@@ -71,11 +76,10 @@ def read_script(path: Path | str, rate: float) -> tuple[Press, ...]:
         if not words:
             continue
         try:
-            press = _read_line(words, number, presses[-1].stop if presses else 0, rate)
-            _check_free(press, presses)
+            presses.append(_read_line(words, number, presses[-1].stop if presses else 0, rate))
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
-        presses.append(press)
+    _check_overlap(path, presses)
     if not presses:
         raise InputError(f"The key script {path} presses no key.")
     return tuple(presses)
@@ -102,12 +106,18 @@ def _read_line(words: list[str], number: int, start: int, rate: float) -> Press:
     return Press(keys, start, start + count, number)
 
 
-def _check_free(press: Press, presses: list[Press]) -> None:
+def _check_overlap(path: Path | str, presses: list[Press]) -> None:
     """A key that is down cannot go down."""
-    for other in presses:
-        for key in sorted(press.keys & other.keys):
-            if press.start < other.stop and other.start < press.stop:
-                raise InputError(f"{key!r} is down at that time already, by line {other.line}.")
+    last: dict[str, Press] = {}
+    for press in sorted(presses, key=lambda press: (press.start, press.line)):
+        for key in sorted(press.keys):
+            other = last.get(key)
+            if other is not None and other.stop > press.start:
+                first, second = sorted((other.line, press.line))
+                raise InputError(
+                    f"{path}, line {second}: {key!r} is down at that time already, by line {first}."
+                )
+            last[key] = press
 
 
 def _is_number(word: str) -> bool:

@@ -18,7 +18,7 @@ SIDE, INSET, FOOT = 480, 150, 112
 COLUMNS = 72
 #: The front camera is rendered at this size and enlarged: in full it would take most of a control step.
 RENDERED = 320
-DARK, LIGHT, GREY, RED = (24, 26, 30), (240, 240, 240), (150, 152, 156), (235, 110, 100)
+DARK, LIGHT, GREY, RED = (24, 26, 30), (240, 240, 240), (175, 177, 181), (235, 110, 100)
 MODES = {
     "ready": "the first key starts the recording",
     "recording": "recording",
@@ -100,8 +100,9 @@ class TabletopWindow:
         front = self._surface(self._world.render("front", RENDERED, RENDERED))
         screen.blit(pygame.transform.smoothscale(front, (SIDE, SIDE)), (0, 0))
         wrist = self._surface(self._world.render("wrist", INSET, INSET))
-        screen.blit(wrist, (SIDE - INSET, 0))
-        pygame.draw.rect(screen, DARK, (SIDE - INSET, 0, INSET, INSET), 2)
+        corner = SIDE - INSET  # bottom right: there the arm never goes
+        screen.blit(wrist, (corner, corner))
+        pygame.draw.rect(screen, DARK, (corner, corner, INSET, INSET), 2)
         screen.fill(DARK, (0, SIDE, SIDE, FOOT))
         grip = "closed" if status.closed else "open"
         counts = f"{status.saved} of {status.wanted} saved, seed {status.seed}, {status.steps} steps"
