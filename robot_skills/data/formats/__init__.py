@@ -11,7 +11,7 @@ from robot_skills.errors import InputError, unknown
 #: name -> module, which holds a `FORMAT`. Recognised in this order.
 FORMATS = {
     "native": "robot_skills.data.formats.native",
-    "zarr": "robot_skills.data.formats.replay_buffer",
+    "zarr": "robot_skills.data.formats.zarr",
 }
 
 

@@ -1,26 +1,23 @@
-"""Which array of an episode lies where in a foreign file, and what a file says of itself beside them.
+"""Which array of an episode lies where in a foreign file.
 
-A file that this project wrote carries its layout, so that reading it guesses nothing. Of anybody else's
-file the layout is found out by the format's module.
+A file that this project wrote carries its layout (see `description`), so that reading it guesses nothing. Of
+anybody else's file the layout is found out by the format's module.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_skills.data.episode import Episode, EpisodeRecord
+from robot_skills.data.episode import Episode, Rows
 from robot_skills.data.meta import IMAGES, NAME, StoreMeta
 
-#: The key that our own description has in a foreign file: a name nobody else uses.
-OWN = "robot_skills"
 #: Of a place, between slashes.
 PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 #: The field's names for what is sensed of the robot itself, in the order in which it goes into the state:
@@ -197,44 +194,54 @@ def last_step(length: int) -> NDArray[np.float32]:
     return end
 
 
-def episode_line(episode: Episode) -> str:
-    """What is written of an episode beside its arrays, as JSON in ASCII."""
-    return json.dumps(episode.to_json())
+def assemble(
+    meta: StoreMeta,
+    layout: Layout,
+    length: int,
+    rows: Callable[[str], NDArray[Any]],
+    images: Callable[[str], Rows],
+    fields: Mapping[str, Any],
+) -> Episode:
+    """Put an episode together.
 
-
-def episode_fields(line: str | bytes, length: int) -> dict[str, Any]:
-    """The fields of an `Episode` that `episode_line` wrote.
-
-    Raises:
-        ValueError, KeyError, TypeError, AttributeError: it is damaged, or of another length.
-    """
-    data = json.loads(line)
-    if data["length"] != length:
-        raise ValueError(f"its description says {data['length']} steps, the arrays {length}")
-    record = EpisodeRecord.from_json({"episode": 0, "start": 0, **data})
-    return {
-        "text": record.text,
-        "call": record.call,
-        "scene": record.scene,
-        "seed": record.seed,
-        "expert": record.expert,
-        "outcome": record.outcome,
-        "attributes": record.attributes,
-    }
-
-
-def own_description(meta: StoreMeta, layout: Layout) -> str:
-    """What a file that we write says of itself, as JSON in ASCII."""
-    return json.dumps({"meta": meta.to_json(), "layout": layout.to_json()})
-
-
-def read_description(text: str | bytes) -> tuple[StoreMeta, Layout]:
-    """The inverse of `own_description`.
+    Args:
+        meta: of its data set.
+        layout: where its arrays lie.
+        length: N.
+        rows: place -> (N, ...) numbers.
+        images: place -> (N, H, W, 3) uint8, lazily.
+        fields: what it has beside the arrays.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError, IndexError: it is damaged.
+        ValueError: an array has another shape.
     """
-    data = json.loads(text)
-    meta, layout = StoreMeta.from_json(data["meta"]), Layout.from_json(data["layout"])
-    layout.check(meta)
-    return meta, layout
+    parts = [rows(place).reshape(length, width) for place, width in layout.state]
+    end = None if layout.end is None else rows(layout.end)
+    target = None if layout.target is None else rows(layout.target)
+    with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is found as such
+        empty = np.zeros((length, 0), np.float32)
+        state = np.concatenate([empty, *(part.astype(np.float32) for part in parts)], axis=1)
+        return Episode(
+            images={camera: images(place) for camera, place in layout.cameras.items()},
+            state=state,
+            action=rows(layout.action).reshape(length, meta.action.size).astype(np.float32),
+            end=last_step(length) if end is None else end.astype(np.float32),
+            target=np.full((length, 3), np.nan, np.float32) if target is None else target.astype(np.float32),
+            extras={name: rows(place) for name, place in layout.extras.items()},
+            **fields,
+        )
+
+
+def pieces(episode: Episode, layout: Layout) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Every array but the images with its place: the inverse of `assemble`."""
+    column = 0
+    for place, width in layout.state:
+        yield place, episode.state[:, column : column + width]
+        column += width
+    yield layout.action, episode.action
+    for name, place in layout.extras.items():
+        yield place, np.asarray(episode.extras[name])
+    if layout.end is not None:
+        yield layout.end, episode.end
+    if layout.target is not None:
+        yield layout.target, episode.target

@@ -4,14 +4,14 @@
     meta/episode_ends                        (E,) int   N after each episode
 
 A folder, or a zip file of one. The format has no place for a control rate, language, limits or success;
-in the files that we write these lie in the root's attributes (`robot_skills`) and in
-`meta/robot_skills_json`, which other readers pass over.
+in those that we write these lie in the root's attributes (`robot_skills`) and in `meta/robot_skills_json`,
+which other readers pass over.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_skills.data.episode import Episode
-from robot_skills.data.formats.base import Format, WriteOptions, Written, whole
 from robot_skills.data.formats.border import border, wrong
-from robot_skills.data.formats.layout import (
-    OWN,
-    Layout,
-    Naming,
-    choose_state,
-    episode_fields,
-    episode_line,
-    fits_float32,
-    last_step,
-    lay_out,
-    names_of,
-    own_description,
-    read_description,
-)
-from robot_skills.data.formats.zarr_v2 import (
-    ArrayWriter,
-    FolderWriter,
-    Keys,
-    ZarrArray,
-    ZipKeys,
-    ZipWriter,
-    open_keys,
-    read_json,
-)
+from robot_skills.data.formats.description import OWN, Description, EpisodeLine
+from robot_skills.data.formats.layout import Layout, assemble, choose_state, fits_float32, names_of
+from robot_skills.data.formats.zarr_v2 import Keys, ZarrArray, open_keys, read_json
 from robot_skills.data.meta import Feature, StoreMeta
 from robot_skills.errors import InputError
 from robot_skills.robot import ActionSpace, Image
@@ -54,10 +32,6 @@ ENDS = "meta/episode_ends"
 LINES, LINE_ENDS = f"meta/{OWN}_json", f"meta/{OWN}_json_ends"
 #: The format does not say how fast its steps follow each other; diffusion policy's own data run at 10 Hz.
 ASSUMED_RATE = 10.0
-#: As diffusion policy compresses.
-COMPRESSOR = {"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 2, "blocksize": 0}
-#: Rows of an episode that are read and written at a time.
-BLOCK = 64
 
 #: Push-T's replay (Chi et al. 2023) is known by its arrays; positions are pixels of a 512 px square.
 PUSHT_ARRAYS = {"state": (5,), "action": (2,), "keypoint": (9, 2), "n_contacts": (1,)}
@@ -125,7 +99,10 @@ class ReplayBufferSource:
         attributes = read_json(self._keys, ".zattrs")
         if OWN in attributes:
             with border(path, "its description (.zattrs)"):
-                self.meta, self._layout = read_description(json.dumps(attributes[OWN]))
+                own = Description.from_text(json.dumps(attributes[OWN]))
+                self.meta, self._layout = own.meta, own.layout
+                if own.episodes != len(self._ends):
+                    raise ValueError(f"{own.episodes} episodes were written, and {len(self._ends)} are there")
         else:
             self.meta, self._layout = self._infer(attributes)
 
@@ -244,30 +221,22 @@ class ReplayBufferSource:
             return self._array(place).rows(start, stop, index)
 
         with border(self.path, "its arrays", index):
-            length, layout = stop - start, self._layout
-            parts = [rows(place).reshape(length, -1).astype(np.float32) for place, _ in layout.state]
-            state = np.concatenate([np.zeros((length, 0), np.float32), *parts], axis=1)
-            return Episode(
-                images={
-                    camera: CameraRows(self._array(place), start, stop, index)
-                    for camera, place in layout.cameras.items()
-                },
-                state=state,
-                action=rows(layout.action).astype(np.float32),
-                end=last_step(length) if layout.end is None else rows(layout.end),
-                target=np.full((length, 3), np.nan, np.float32)
-                if layout.target is None
-                else rows(layout.target),
-                extras={name: rows(place) for name, place in layout.extras.items()},
-                **self._fields(index, length),
+            episode = assemble(
+                self.meta,
+                self._layout,
+                stop - start,
+                rows,
+                lambda place: CameraRows(self._array(place), start, stop, index),
+                {"text": ""} if (line := self._line(index, stop - start)) is None else line.fields,
             )
+            return episode if line is None else line.verify(episode, self.path, index)
 
-    def _fields(self, index: int, length: int) -> dict[str, Any]:
+    def _line(self, index: int, length: int) -> EpisodeLine | None:
         if LINES not in self._arrays:
-            return {"text": "", "expert": "unknown"}
+            return None
         ends = self._array(LINE_ENDS).rows(max(0, index - 1), index + 1, index)
         line = self._array(LINES).rows(int(ends[0]) if index else 0, int(ends[-1]), index)
-        return episode_fields(line.tobytes(), length)
+        return EpisodeLine.read(line.tobytes(), length, {})
 
 
 def _width(array: ZarrArray) -> int:
@@ -277,118 +246,3 @@ def _width(array: ZarrArray) -> int:
 def _set_points(size: int) -> ActionSpace:
     """An action of which nothing is said: replay buffers mostly hold positions to go to."""
     return ActionSpace.unlimited([f"action.{index}" for index in range(size)], relative=False)
-
-
-# Writing ---------------------------------------------------------------------------------------------
-
-
-def naming() -> Naming:
-    """Places of a replay buffer: one flat group."""
-    return Naming(
-        camera=lambda camera: f"data/{camera}",
-        key=lambda key: f"data/{key}",
-        extra=lambda name: f"data/{name.removesuffix('.float64')}",
-        own=lambda stem: f"data/{OWN}.{stem.replace('/', '.')}",
-        action="data/action",
-    )
-
-
-class _Buffer:
-    """The arrays of a replay buffer that is being written."""
-
-    def __init__(self, meta: StoreMeta, path: Path, compress: bool) -> None:
-        self.meta, self.layout = meta, lay_out(meta, naming(), {})
-        self._compressor = COMPRESSOR if compress else None
-        self._writer = ZipWriter(path) if path.suffix == ".zip" else FolderWriter(path)
-        self._arrays: dict[str, ArrayWriter] = {}
-        dtypes = (meta.info.get("source") or {}).get("image_dtypes", {})
-        for camera, place in self.layout.cameras.items():
-            dtype = dtypes.get(camera, "|u1") if isinstance(dtypes, dict) else "|u1"
-            self._open(place, dtype if dtype in ("<f4", "<f8") else "|u1", (*meta.cameras[camera], 3))
-        for place, width in self.layout.state:
-            self._open(place, "<f4", (width,))
-        for name, place in self.layout.extras.items():
-            self._open(place, meta.extras[name].dtype, meta.extras[name].shape)
-        self._open(self.layout.action, "<f4", (meta.action.size,))
-        self._open(str(self.layout.end), "<f4", ())
-        self._open(str(self.layout.target), "<f4", (3,))
-        for place, dtype in ((ENDS, "<i8"), (LINES, "|u1"), (LINE_ENDS, "<i8")):
-            self._open(place, dtype, ())
-        self._end = self._line_end = 0
-
-    def _open(self, place: str, dtype: str, shape: tuple[int, ...]) -> None:
-        self._arrays[place] = ArrayWriter(self._writer, place, dtype, shape, self._compressor)
-
-    def append(self, episode: Episode) -> None:
-        for camera, place in self.layout.cameras.items():
-            for start in range(0, len(episode), BLOCK):
-                self._arrays[place].append(np.asarray(episode.images[camera][start : start + BLOCK]))
-        column = 0
-        for place, width in self.layout.state:
-            self._arrays[place].append(episode.state[:, column : column + width])
-            column += width
-        for name, place in self.layout.extras.items():
-            self._arrays[place].append(np.asarray(episode.extras[name]))
-        for place, rows in (
-            (self.layout.action, episode.action),
-            (str(self.layout.end), episode.end),
-            (str(self.layout.target), episode.target),
-        ):
-            self._arrays[place].append(rows)
-        line = np.frombuffer(episode_line(episode).encode(), np.uint8)
-        self._end, self._line_end = self._end + len(episode), self._line_end + len(line)
-        self._arrays[LINES].append(line)
-        self._arrays[ENDS].append(np.array([self._end]))
-        self._arrays[LINE_ENDS].append(np.array([self._line_end]))
-
-    def close(self) -> None:
-        for array in self._arrays.values():
-            array.close()
-        source = self.meta.info.get("source")
-        kept = source.get("attributes") if isinstance(source, dict) and source.get("format") == NAME else None
-        attributes = {
-            **(kept if isinstance(kept, dict) else {}),
-            OWN: json.loads(own_description(self.meta, self.layout)),
-        }
-        self._writer.put(".zattrs", json.dumps(attributes, indent=4).encode())
-        for group in ("", "data/", "meta/"):
-            self._writer.put(f"{group}.zgroup", b'{\n    "zarr_format": 2\n}')
-        self._writer.close()
-
-
-def write(meta: StoreMeta, episodes: Iterable[Episode], path: Path, options: WriteOptions) -> Written:
-    """Write a replay buffer: a zip file if the path ends in ".zip", else a folder.
-
-    Raises:
-        InputError: `path` exists, or an episode does not fit `meta`.
-    """
-    written = Written()
-    with whole(path) as temporary:
-        buffer = _Buffer(meta, temporary, options.compress)
-        for episode in episodes:
-            episode.check(meta)
-            buffer.append(episode)
-            written.episodes, written.frames = written.episodes + 1, written.frames + len(episode)
-        buffer.close()
-    return written
-
-
-def recognise(path: Path) -> bool:
-    """Whether there is a `meta/episode_ends` of zarr."""
-    if path.is_dir():
-        return (path / ENDS / ".zarray").is_file()
-    if not (path.is_file() and path.suffix == ".zip"):
-        return False
-    try:
-        return ZipKeys(path).get(f"{ENDS}/.zarray") is not None
-    except Exception:  # whatever it is, it is none of ours
-        return False
-
-
-FORMAT = Format(
-    name=NAME,
-    title="replay buffer of diffusion policy (zarr)",
-    recognise=recognise,
-    open=ReplayBufferSource,
-    write=write,
-)
