@@ -1,0 +1,285 @@
+"""Success with ten demonstrations alone, with data retrieved from a large prior set, and with all of it.
+
+python benchmarks/retrieval.py [--seeds 0 1] [--only ten latent raw all oracle]
+
+The target skill is `press`, ten demonstrations of it. The prior set is 200 demonstrations of each of the six
+tabletop skills, other episodes of `press` among them, without text, skill call, argument position or scene.
+What is missing in out/data is collected first. Every result is kept under out/retrieval: the same command
+goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from report import write_report
+
+from robot_skills.cli.collect import TabletopDemonstrator
+from robot_skills.cli.console import make_console
+from robot_skills.cli.eval import TabletopRunner
+from robot_skills.data.collection import collect
+from robot_skills.data.loader import Index, Windows
+from robot_skills.data.meta import META
+from robot_skills.data.store import EpisodeStore, write_text
+from robot_skills.library import SkillLibrary
+from robot_skills.policies.policy import Batch
+from robot_skills.training.evaluation import evaluate
+from robot_skills.training.export import DataUsed, export
+from robot_skills.training.loop import Trainer
+from robot_skills.training.recipe import CollectRecipe, PolicyChoice, StageSettings, TrainRecipe
+from robot_skills.training.statistics import wilson_interval
+
+TARGET, DEMONSTRATIONS = "press", 10
+SKILLS, PRIOR_EACH = ("pick", "place", "push", "open", "close", "press"), 200
+#: Of the prior's sub-trajectories; the share of `press` in it is an eighth, which a user would not know.
+FRACTION = 0.10
+#: In every mixture, half of what is learned from is the ten demonstrations.
+TARGET_SHARE = 0.5
+#: A quarter of the shipped skills' convnet and a third of their steps: a minute of one core a training.
+POLICY = {"execute": 1, "vision": {"channels": [8, 16, 16], "strides": [4, 1, 1], "kernels": [7, 3, 3]}}
+STEPS = {"codes": StageSettings(steps=400, batch_size=512), "policy": StageSettings(steps=800, batch_size=64)}
+WORK, DATA = Path("out/retrieval"), Path("out/data")
+FIRST_SEED, EPISODES = 1_000_000, 100
+VARIANTS = {
+    "ten": "10 demonstrations alone",
+    "latent": "with 10 % of the prior, retrieved in the skill space",
+    "raw": "with 10 % of the prior, nearest raw states and actions",
+    "all": "with all of the prior, unlabelled",
+    "oracle": "with the prior's 200 `press` episodes, labelled (upper bound)",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the trainings")
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    prepare()
+    results = {}
+    for seed in args.seeds:
+        for variant in args.only:
+            results[variant, seed] = measured(variant, seed)
+    report(results)
+
+
+# Data ------------------------------------------------------------------------------------------------
+
+
+def prepare() -> None:
+    """Make the target's store and the prior's, collecting what is missing."""
+    sources = {skill: source(skill) for skill in SKILLS}
+    if not (WORK / "target" / META).exists():
+        copy(sources[TARGET], range(DEMONSTRATIONS), WORK / "target", labels=True)
+    if not (WORK / "labels.json").exists():
+        rng = np.random.default_rng(0)
+        names = [(skill, 100 + number) for skill in SKILLS for number in range(PRIOR_EACH)]
+        order = [names[place] for place in rng.permutation(len(names))]
+        with EpisodeStore.create_from(WORK / "prior", sources[TARGET].meta) as prior:
+            for skill, episode in order:
+                prior.append(unlabelled(sources[skill], episode))
+        labels = [{"skill": skill, "episode": episode} for skill, episode in order]
+        write_text(WORK / "labels.json", json.dumps(labels))
+    if not (WORK / "oracle" / META).exists():
+        copy(sources[TARGET], range(100, 100 + PRIOR_EACH), WORK / "oracle", labels=True)
+
+
+def source(skill: str) -> EpisodeStore:
+    """Demonstrations of a skill, collected if there are too few."""
+    folder, wanted = DATA / skill, 100 + PRIOR_EACH
+    if not (folder / META).exists() or len(EpisodeStore.open(folder).episodes) < wanted:
+        from sim.tabletop.world import CONTROL_RATE
+
+        recipe = replace(CollectRecipe.read(f"datasets/tabletop_{skill}.yaml"), episodes=wanted)
+        command = f"robot-skills collect datasets/tabletop_{skill}.yaml -o {folder}"
+        collect(recipe, folder, TabletopDemonstrator(recipe), CONTROL_RATE, command, make_console())
+    return EpisodeStore.open(folder)
+
+
+def copy(store: EpisodeStore, episodes: range, folder: Path, labels: bool) -> None:
+    with EpisodeStore.create_from(folder, store.meta) as made:
+        for episode in episodes:
+            made.append(store.view(episode) if labels else unlabelled(store, episode))
+
+
+def unlabelled(store: EpisodeStore, number: int) -> Any:
+    """An episode as a play recording holds it: what was sensed and done, and where it ended."""
+    episode = store.view(number)
+    nowhere = np.full_like(episode.target, np.nan)
+    return replace(episode, text="", call=None, target=nowhere, scene={}, seed=None, expert="unknown")
+
+
+# Training --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Some of the windows, each as often as it is named: the part of `Windows` that a training asks for."""
+
+    windows: Windows
+    index: Index
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def batch(self, indices: Index, images: bool = True, buffers: Any = None) -> Batch:
+        """As `Windows.batch`, of the windows chosen."""
+        return self.windows.batch(self.index[indices], images, buffers)
+
+    def buffers(self, batch_size: int) -> Any:
+        """As `Windows.buffers`."""
+        return self.windows.buffers(batch_size)
+
+    def statistics(self) -> Any:
+        """Of all the data, each row once: a robot's range does not depend on the mixture."""
+        return self.windows.statistics()
+
+
+def mixture(target: EpisodeStore, more: EpisodeStore | None, chunk: int, windows: Windows) -> Starts:
+    """The target's windows, repeated until they are `TARGET_SHARE` of all, and the others' once each.
+
+    A chunk of a segment that was cut out of an episode ends where the segment does, or earlier: what came
+    after the cut is not known here, and no reason to stand still.
+    """
+    own = np.arange(target.frames, dtype=np.int64)
+    if more is None:
+        return Starts(windows, own)
+    others = [
+        target.frames + record.start + np.arange(record.length - (chunk - 1) * continues(record.attributes))
+        for record in more.episodes
+        if record.length > (chunk - 1) * continues(record.attributes)
+    ]
+    rest = np.concatenate(others)
+    wanted = round(len(rest) * TARGET_SHARE / (1 - TARGET_SHARE))
+    return Starts(windows, np.concatenate([np.resize(own, max(wanted, len(own))), rest]))
+
+
+def continues(attributes: Any) -> bool:
+    """Whether a segment's source went on after it."""
+    return bool(attributes.get("continues", False))
+
+
+def train(variant: str, seed: int, folder: Path) -> None:
+    """Train one policy: the same network, steps and batches whatever the data."""
+    recipe = TrainRecipe(
+        name=f"{TARGET}, {VARIANTS[variant]}",
+        data=(str(WORK / "target"),),
+        policy=PolicyChoice("star", POLICY),
+        skill=TARGET,
+        seed=seed,
+        stages=STEPS,
+        checkpoint_every=1000,
+        threads=1,
+    )
+    target = EpisodeStore.open(WORK / "target")
+    more = None if variant == "ten" else EpisodeStore.open(others(variant))
+    torch.manual_seed(seed)
+    policy: Any = recipe.policy.build()
+    stores = [target] if more is None else [target, more]
+    windows = Windows(stores, policy.cameras, policy.history, policy.chunk)
+    folder.mkdir(parents=True, exist_ok=True)
+    learned: Any = mixture(target, more, policy.chunk, windows)
+    result = Trainer(policy, recipe, learned, None, folder, make_console()).run(resume=True)
+    export(
+        folder, policy, recipe, result, [DataUsed.of(store) for store in stores], 0, "benchmarks/retrieval"
+    )
+
+
+def others(variant: str) -> Path:
+    """The store that a variant learns from besides the target's."""
+    if variant in ("all", "oracle"):
+        return WORK / {"all": "prior", "oracle": "oracle"}[variant]
+    folder = WORK / f"retrieved_{variant}"
+    if not (folder / META).exists():
+        from robot_skills.data.reuse.retrieval import RetrievalConfig, retrieve
+
+        target, prior = EpisodeStore.open(WORK / "target"), EpisodeStore.open(WORK / "prior")
+        retrieve(target, prior, folder, RetrievalConfig(space=variant, fraction=FRACTION), make_console())
+    return folder
+
+
+def measured(variant: str, seed: int) -> dict[str, Any]:
+    """Train and evaluate, or read what an earlier run came to."""
+    path = WORK / f"{variant}_{seed}.json"
+    if not path.exists():
+        folder = WORK / "policies" / f"{variant}_{seed}"
+        if not (folder / "config.json").exists():
+            train(variant, seed, folder)
+        runner = TabletopRunner(str(folder), SkillLibrary.open().skill(TARGET), None)
+        seeds = range(FIRST_SEED, FIRST_SEED + EPISODES)
+        workers = 1 if os.environ.get("RETRIEVAL_ONE_WORKER") else os.cpu_count() or 1
+        done = evaluate(VARIANTS[variant], runner, seeds, workers, workers == 1, make_console())
+        write_text(path, json.dumps(done.to_json()))
+    data: dict[str, Any] = json.loads(path.read_text())
+    return data
+
+
+# The table -------------------------------------------------------------------------------------------
+
+
+def share_of_target(variant: str) -> str:
+    """How much of a store's rows truly are the target skill's, by the labels that were taken away."""
+    if variant in ("ten", "oracle"):
+        return "1.00"
+    labels = json.loads((WORK / "labels.json").read_text())
+    store = EpisodeStore.open(others(variant))
+    right = total = 0
+    for number, record in enumerate(store.episodes):
+        episode = number if variant == "all" else record.attributes["source"]["episode"]
+        right += record.length * (labels[episode]["skill"] == TARGET)
+        total += record.length
+    return f"{right / total:.2f}"
+
+
+def report(results: dict[tuple[str, int], dict[str, Any]]) -> None:
+    rows = []
+    for variant, title in VARIANTS.items():
+        runs = [result for (name, _), result in results.items() if name == variant]
+        if not runs:
+            continue
+        count, total = sum(run["successes"] for run in runs), sum(run["episodes"] for run in runs)
+        low, high = wilson_interval(count, total)
+        extra = 0 if variant == "ten" else EpisodeStore.open(others(variant)).frames
+        each = ", ".join(str(run["successes"]) for run in runs)
+        rows.append(
+            (title, extra, share_of_target(variant), f"{count}/{total}", each, f"{low:.0%} to {high:.0%}")
+        )
+    target = EpisodeStore.open(WORK / "target")
+    header = (
+        "learned from",
+        "steps added",
+        "of them the skill's",
+        "successes",
+        "by seed",
+        "95 % Wilson interval",
+    )
+    title = f"Ten demonstrations of `{TARGET}`, and what a prior set adds"
+    write_report("retrieval", title, header, rows, note(target))
+
+
+def note(target: EpisodeStore) -> str:
+    return (
+        f"The prior set: {PRIOR_EACH} demonstrations of each of {', '.join(SKILLS)}, shuffled, other "
+        f"episodes than the target's {DEMONSTRATIONS} ({target.frames} steps), with text, skill call, argument "
+        "position and scene taken away. So it does hold unlabelled episodes of the target skill, as SAILOR's "
+        "prior sets hold parts of the target task. Retrieved segments get the text of the nearest "
+        "demonstration; the whole prior keeps an empty text. "
+        f"Same policy (star), {STEPS['codes'].steps} + {STEPS['policy'].steps} training steps, half of every "
+        "mixture from the ten demonstrations. "
+        f"Success over seeds {FIRST_SEED} to {FIRST_SEED + EPISODES - 1} for each training: the skill's "
+        "success formula holds on the simulator's state at the end. The interval pools the episodes of all "
+        "trainings, and so leaves out most of the variation between trainings."
+    )
+
+
+if __name__ == "__main__":
+    main()

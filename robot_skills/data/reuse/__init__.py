@@ -1,0 +1,1 @@
+"""More out of the data there is: retrieval, relabelling, and a quality score for each demonstration."""
