@@ -269,7 +269,7 @@ def report(results: dict[tuple[str, int], dict[str, Any]]) -> None:
 def note(target: EpisodeStore) -> str:
     return (
         f"The prior set: {PRIOR_EACH} demonstrations of each of {', '.join(SKILLS)}, shuffled, other "
-        f"episodes than the target's {DEMONSTRATIONS} ({target.frames} steps), with text, skill call, argument "
+        f"episodes than the target's {DEMONSTRATIONS} ({target.frames} steps), with text, skill call, target "
         "position and scene taken away. So it does hold unlabelled episodes of the target skill, as SAILOR's "
         "prior sets hold parts of the target task. Retrieved segments get the text of the nearest "
         "demonstration; the whole prior keeps an empty text. "
