@@ -91,6 +91,8 @@ class VisuomotorPolicy(nn.Module):
 
     config_class: ClassVar[type[Any]]
     name: ClassVar[str]
+    #: Of stored weights. Half precision moves the actions of one pass through a network by less than 1e-3.
+    precision: ClassVar[torch.dtype] = torch.float16
     config: Any
 
     def __init__(self, config: VisuomotorConfig) -> None:
@@ -265,15 +267,14 @@ class VisuomotorPolicy(nn.Module):
 
     # Folders ----------------------------------------------------------------------------------------
 
-    def save_pretrained(self, folder: Path, precision: torch.dtype = torch.float16) -> None:
+    def save_pretrained(self, folder: Path, precision: torch.dtype | None = None) -> None:
         """Write config.json, model.safetensors and stats.safetensors.
 
         Args:
             folder: made if need be; each file is written under another name first.
-            precision: of the weights. Half precision moves actions by less than 1e-3; codebooks and
-                statistics stay as they are.
+            precision: of the weights; None: the policy's own. Codebooks and statistics stay as they are.
         """
-        folder = Path(folder)
+        folder, precision = Path(folder), precision or self.precision
         folder.mkdir(parents=True, exist_ok=True)
         trained = {name for name, _ in self.named_parameters()}
         weights, statistics = {}, {}
