@@ -107,10 +107,10 @@ def _by_hand(
 
     script = None if keys is None else ScriptedWindow(read_script(keys, CONTROL_RATE))
     with contextlib.ExitStack() as stack:
-        with silence():
+        with silence():  # SDL complains in its own words, and then we do in ours
             world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
-        stack.callback(world.close)
-        window = script or stack.enter_context(TabletopWindow(world, CONTROL_RATE))
+            stack.callback(world.close)
+            window = script or stack.enter_context(TabletopWindow(world, CONTROL_RATE))
         expert = "keyboard" if script is None else "keyboard script"
         begin = functools.partial(_begin_trial, world, skill)
         station = Station(world, begin, window, expert, lambda line: console.print(escape(line)))

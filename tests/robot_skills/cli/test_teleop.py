@@ -159,6 +159,20 @@ def test_bad_input_is_one_line_and_exit_2(
     assert not (tmp_path / "data").exists()
 
 
+def test_without_a_display_it_says_so_in_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("pygame")
+    bare = {"PATH": os.environ["PATH"]}  # no DISPLAY, no WAYLAND_DISPLAY
+    command = [sys.executable, "-m", "robot_skills.cli.main", "collect", RECIPE, "-o", str(tmp_path / "data")]
+    done = subprocess.run(
+        [*command, "--teleop", "keyboard"], env=bare, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "robot-skills: There is no display for the window: on a machine without one, play a key script with "
+        "--keys FILE.\n"
+    )
+
+
 def test_a_scripted_collection_is_not_mixed_with_one_by_hand(
     picked: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
