@@ -25,7 +25,7 @@ from robot_skills.errors import InputError, JobError, unknown
 VERBS = {
     "run": ("robot_skills.cli.run", "tell the arm what to do, in simulation: plan, execute, film"),
     "plan": ("robot_skills.cli.plan", "the plan for a command, with its verification"),
-    "collect": ("robot_skills.cli.collect", "demonstrations from scripted experts"),
+    "collect": ("robot_skills.cli.collect", "demonstrations from scripted experts, or by hand"),
     "data": ("robot_skills.cli.data", "data sets: inspect, view, validate, convert, segment"),
     "train": ("robot_skills.cli.train", "train a policy from demonstrations"),
     "eval": ("robot_skills.cli.eval", "success rate of a skill, with its interval"),

@@ -46,6 +46,8 @@ class DiffusionConfig:
         sampler_steps: denoising steps of a prediction.
         prediction: what the network says of a noised chunk: the noise in it ("epsilon"), the chunk
             ("sample"), or "v_prediction" (Salimans and Ho 2022).
+        noise_draws: noised chunks that are learned from for each sample: next to encoding an image,
+            denoising costs little.
         target_weight: of the loss on the training label `target`.
         seed: of the noise that predictions begin with.
         steps, batch_size, learning_rate: of the training, if the recipe does not say.
@@ -70,6 +72,7 @@ class DiffusionConfig:
     sampler: str = "ddim"
     sampler_steps: int = 16
     prediction: str = "epsilon"
+    noise_draws: int = 4
     target_weight: float = 0.5
     seed: int = 0
     steps: int = 20_000
@@ -78,7 +81,7 @@ class DiffusionConfig:
 
     def __post_init__(self) -> None:
         check_inputs(self)
-        for name in ("hidden", "blocks", "noise_steps", "steps", "batch_size"):
+        for name in ("hidden", "blocks", "noise_steps", "noise_draws", "steps", "batch_size"):
             check_range(name, getattr(self, name), 1)
         check_range("sampler_steps", self.sampler_steps, 1, self.noise_steps)
         check_range("target_weight", self.target_weight, 0)
@@ -136,13 +139,15 @@ class DiffusionPolicy(VisuomotorPolicy):
         context = self.context(pixels, state, batch["text"]).flatten(1)
         end = batch["end"][..., None] * 2 - 1
         clean = torch.cat([self.scale(batch["actions"]), end], dim=-1).flatten(1)
+        clean = clean.repeat(config.noise_draws, 1)
         noise = torch.randn_like(clean)
         levels = torch.randint(config.noise_steps, (len(clean),), device=clean.device)
         noised = self.schedule.add_noise(clean, noise, levels)
         wanted = {"epsilon": noise, "sample": clean}.get(config.prediction)
         if wanted is None:
             wanted = self.schedule.get_velocity(clean, noise, levels)
-        denoising = F.mse_loss(self.denoiser(noised, levels, self.denoiser.condition(context)), wanted)
+        conditions = self.denoiser.condition(context).repeat(config.noise_draws, 1)
+        denoising = F.mse_loss(self.denoiser(noised, levels, conditions), wanted)
         target = self.target_loss(batch, self.target(context))
         loss = denoising + config.target_weight * target
         return loss, {"denoising": denoising.item(), "target": target.item()}
