@@ -4,7 +4,8 @@
 
 A window starts at any step t of any episode: images at t, the H states up to t (the first one repeated at
 the start), the T actions from t on (after the end: no motion, the gripper as the last action left it, and
-end = 1), and the language argument. Shapes as in `robot_skills.policies.policy`.
+end = 1), and the language argument. Shapes as in `robot_skills.policies.policy`. An episode with the
+attribute `continues` was cut out of a longer one, and what came after is not known: its windows end with it.
 
 Images stay memory-mapped: once the system has read them, gathering is as fast as from arrays in memory, and
 the memory is the system's to take back.
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from robot_skills.data.episode import EpisodeRecord
 from robot_skills.data.meta import StoreMeta
 from robot_skills.data.order import SPLIT_STREAM, Index, Mixture, permutation
 from robot_skills.data.statistics import statistics
@@ -33,10 +35,11 @@ from robot_skills.robot import Float, Image
 
 
 class _Span(NamedTuple):
-    """An episode's rows in the concatenated arrays, its text, and the store it is of."""
+    """An episode's rows in the concatenated arrays, how many windows it has, its text, and its store."""
 
     start: int
     length: int
+    windows: int
     text: str
     store: int
 
@@ -81,7 +84,7 @@ class Windows:
         self.images = {camera: Frames([store.images(camera) for store in stores]) for camera in cameras}
         offsets = np.cumsum([0, *(store.frames for store in stores)])
         self._spans = [
-            _Span(int(offset) + record.start, record.length, record.text, number)
+            _Span(int(offset) + record.start, record.length, _starts(record, chunk), record.text, number)
             for number, (store, offset) in enumerate(zip(stores, offsets[:-1], strict=True))
             for record in store.episodes
         ]
@@ -111,12 +114,13 @@ class Windows:
         """Number the windows: row, first and last row of its episode, and the episode."""
         starts = np.array([span.start for span in self._spans], np.int64)
         lengths = np.array([span.length for span in self._spans], np.int64)
-        self._episode: Index = np.repeat(np.arange(len(starts)), lengths)
-        self._first: Index = np.repeat(starts, lengths)
-        self._last: Index = self._first + np.repeat(lengths, lengths) - 1
-        before = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        counts = np.array([span.windows for span in self._spans], np.int64)
+        self._episode: Index = np.repeat(np.arange(len(starts)), counts)
+        self._first: Index = np.repeat(starts, counts)
+        self._last: Index = self._first + np.repeat(lengths, counts) - 1
+        before = np.repeat(np.cumsum(counts) - counts, counts)
         self._rows: Index = self._first + np.arange(len(self._episode)) - before
-        stores = np.repeat(np.array([span.store for span in self._spans], np.int64), lengths)
+        stores = np.repeat(np.array([span.store for span in self._spans], np.int64), counts)
         parts = [np.flatnonzero(stores == store) for store in range(len(self._weights or ()))]
         self.mixture = Mixture(len(stores), parts, self._weights)
 
@@ -179,6 +183,11 @@ class Windows:
     def buffers(self, batch_size: int) -> dict[str, Image]:
         """Memory for `batch` to gather images into."""
         return {name: np.empty((batch_size, *frames.shape), np.uint8) for name, frames in self.images.items()}
+
+
+def _starts(record: EpisodeRecord, chunk: int) -> int:
+    """At how many steps of an episode a window may start."""
+    return max(record.length - chunk + 1, 0) if record.attributes.get("continues") else record.length
 
 
 class Frames:
