@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,12 @@ from robot_skills.cli.collect import TabletopDemonstrator
 from robot_skills.cli.console import make_console
 from robot_skills.cli.eval import TabletopRunner
 from robot_skills.data.collection import collect
-from robot_skills.data.loader import Index, Windows
 from robot_skills.data.meta import META
 from robot_skills.data.store import EpisodeStore, write_text
 from robot_skills.library import SkillLibrary
-from robot_skills.policies.policy import Batch
 from robot_skills.training.evaluation import evaluate
-from robot_skills.training.export import DataUsed, export
-from robot_skills.training.loop import Trainer
-from robot_skills.training.recipe import CollectRecipe, PolicyChoice, StageSettings, TrainRecipe
+from robot_skills.training.recipe import CollectRecipe, DataChoice, PolicyChoice, StageSettings, TrainRecipe
+from robot_skills.training.run import train
 from robot_skills.training.statistics import wilson_interval
 
 TARGET, DEMONSTRATIONS = "press", 10
@@ -121,77 +118,26 @@ def unlabelled(store: EpisodeStore, number: int) -> Any:
 # Training --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Starts:
-    """Some of the windows, each as often as it is named: the part of `Windows` that a training asks for."""
-
-    windows: Windows
-    index: Index
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def batch(self, indices: Index, images: bool = True, buffers: Any = None) -> Batch:
-        """As `Windows.batch`, of the windows chosen."""
-        return self.windows.batch(self.index[indices], images, buffers)
-
-    def buffers(self, batch_size: int) -> Any:
-        """As `Windows.buffers`."""
-        return self.windows.buffers(batch_size)
-
-    def statistics(self) -> Any:
-        """Of all the data, each row once: a robot's range does not depend on the mixture."""
-        return self.windows.statistics()
-
-
-def mixture(target: EpisodeStore, more: EpisodeStore | None, chunk: int, windows: Windows) -> Starts:
-    """The target's windows, repeated until they are `TARGET_SHARE` of all, and the others' once each.
-
-    A chunk of a segment that was cut out of an episode ends where the segment does, or earlier: what came
-    after the cut is not known here, and no reason to stand still.
-    """
-    own = np.arange(target.frames, dtype=np.int64)
-    if more is None:
-        return Starts(windows, own)
-    others = [
-        target.frames + record.start + np.arange(record.length - (chunk - 1) * continues(record.attributes))
-        for record in more.episodes
-        if record.length > (chunk - 1) * continues(record.attributes)
-    ]
-    rest = np.concatenate(others)
-    wanted = round(len(rest) * TARGET_SHARE / (1 - TARGET_SHARE))
-    return Starts(windows, np.concatenate([np.resize(own, max(wanted, len(own))), rest]))
-
-
-def continues(attributes: Any) -> bool:
-    """Whether a segment's source went on after it."""
-    return bool(attributes.get("continues", False))
-
-
-def train(variant: str, seed: int, folder: Path) -> None:
+def train_policy(variant: str, seed: int, folder: Path) -> None:
     """Train one policy: the same network, steps and batches whatever the data."""
+    data: tuple[str | DataChoice, ...] = (str(WORK / "target"),)
+    if variant != "ten":
+        data = (
+            DataChoice(str(WORK / "target"), TARGET_SHARE),
+            DataChoice(str(others(variant)), 1 - TARGET_SHARE),
+        )
     recipe = TrainRecipe(
         name=f"{TARGET}, {VARIANTS[variant]}",
-        data=(str(WORK / "target"),),
+        data=data,
         policy=PolicyChoice("star", POLICY),
         skill=TARGET,
         seed=seed,
         stages=STEPS,
+        validation_fraction=0.0,
         checkpoint_every=1000,
         threads=1,
     )
-    target = EpisodeStore.open(WORK / "target")
-    more = None if variant == "ten" else EpisodeStore.open(others(variant))
-    torch.manual_seed(seed)
-    policy: Any = recipe.policy.build()
-    stores = [target] if more is None else [target, more]
-    windows = Windows(stores, policy.cameras, policy.history, policy.chunk)
-    folder.mkdir(parents=True, exist_ok=True)
-    learned: Any = mixture(target, more, policy.chunk, windows)
-    result = Trainer(policy, recipe, learned, None, folder, make_console()).run(resume=True)
-    export(
-        folder, policy, recipe, result, [DataUsed.of(store) for store in stores], 0, "benchmarks/retrieval"
-    )
+    train(recipe, folder, True, "python benchmarks/retrieval.py", make_console())
 
 
 def others(variant: str) -> Path:
@@ -213,7 +159,7 @@ def measured(variant: str, seed: int) -> dict[str, Any]:
     if not path.exists():
         folder = WORK / "policies" / f"{variant}_{seed}"
         if not (folder / "config.json").exists():
-            train(variant, seed, folder)
+            train_policy(variant, seed, folder)
         runner = TabletopRunner(str(folder), SkillLibrary.open().skill(TARGET), None)
         seeds = range(FIRST_SEED, FIRST_SEED + EPISODES)
         workers = 1 if os.environ.get("RETRIEVAL_ONE_WORKER") else os.cpu_count() or 1

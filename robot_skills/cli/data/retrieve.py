@@ -43,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--length", metavar="L", type=int, default=10, help="control steps of a sub-trajectory (default 10)"
     )
     parser.add_argument(
-        "--steps", metavar="N", type=int, default=1000, help="of learning the skill space (1000)"
+        "--steps", metavar="N", type=int, default=600, help="of learning the skill space (600)"
     )
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="of learning the skill space (0)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
@@ -62,9 +62,7 @@ def handle(args: argparse.Namespace) -> int:
         space=args.space,
         fraction=args.fraction,
         count=args.count,
-        skill_space=SkillSpaceConfig(
-            length=args.length, pictures=min(3, args.length), steps=args.steps, seed=args.seed
-        ),
+        skill_space=SkillSpaceConfig(length=args.length, steps=args.steps, seed=args.seed),
     )
     target, prior = EpisodeStore.open(args.target), EpisodeStore.open(args.prior)
     report = retrieve(target, prior, args.output, config, console)

@@ -4,7 +4,7 @@ The skill space of SAILOR (Nasiriany et al., CoRL 2022, arXiv 2210.11435): a var
 sub-trajectories, whose latents must also tell how far apart in time two sub-trajectories of one episode are
 (temporal predictability). The autoencoder alone groups equal motions; the time gap makes the latent hold what
 changes as a task goes on, pictures included. Here: an MLP over ten flattened steps where SAILOR has an LSTM
-over images of every step, three pictures a sub-trajectory, and a signed gap; small enough for one core.
+over images of every step, two pictures a sub-trajectory, and a signed gap; small enough for one core.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ class SkillSpaceConfig:
     length: int = 10
     latent: int = 16
     width: int = 256
-    pictures: int = 3
+    pictures: int = 2
     image_size: int = 32
     image_feature: int = 32
     gap: int = 50
     gap_weight: float = 1.0
     kl_weight: float = 1e-3
-    steps: int = 1000
+    steps: int = 600
     batch_size: int = 64
     learning_rate: float = 1e-3
     seed: int = 0
