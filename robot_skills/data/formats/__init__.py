@@ -11,6 +11,8 @@ from robot_skills.errors import InputError, unknown
 #: name -> module, which holds a `FORMAT`. Recognised in this order.
 FORMATS = {
     "native": "robot_skills.data.formats.native",
+    "libero": "robot_skills.data.formats.libero",
+    "robomimic": "robot_skills.data.formats.robomimic",
     "zarr": "robot_skills.data.formats.zarr",
 }
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from robot_skills.data.episode import Episode, EpisodeRecord, Rows
 from robot_skills.data.formats.border import wrong
 from robot_skills.data.formats.layout import Layout
+from robot_skills.data.formats.rows import LazyRows
 from robot_skills.data.meta import IMAGES, StoreMeta
 
 #: The key of our own description in a foreign file: a name nobody else uses.
@@ -129,7 +130,7 @@ class EpisodeLine:
         return replace(episode, images=images)
 
 
-class CheckedRows:
+class CheckedRows(LazyRows):
     """Rows whose checksum is compared once they have been read front to back."""
 
     def __init__(self, rows: Rows, expected: int, path: Path, what: str, episode: int) -> None:
@@ -138,17 +139,18 @@ class CheckedRows:
         self.shape, self.dtype = rows.shape, rows.dtype
         self._next = self._crc = 0
 
-    def __len__(self) -> int:
-        return self.shape[0]
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """The rows from `start` up to `stop`.
 
-    def __getitem__(self, rows: Any) -> NDArray[Any]:
-        found = self._rows[rows]
-        start, stop, step = rows.indices(self.shape[0]) if isinstance(rows, slice) else (-1, 0, 1)
+        Raises:
+            DataError: they are damaged; or these were the last ones, and the checksum differs.
+        """
+        found = self._rows[start:stop]
         if start == 0:
             self._next = self._crc = 0
-        if start == self._next and step == 1:
+        if start == self._next:
             self._crc, self._next = crc(found, self._crc), stop
-            if stop == self.shape[0] and self._crc != self._expected:
+            if stop == len(self) and self._crc != self._expected:
                 raise wrong(self._path, "checksum", f"The {self._what} {CHANGED}", self._episode)
         return found
 

@@ -22,10 +22,11 @@ from robot_skills.data.episode import Episode
 from robot_skills.data.formats.border import border, wrong
 from robot_skills.data.formats.description import OWN, Description, EpisodeLine
 from robot_skills.data.formats.layout import Layout, assemble, choose_state, fits_float32, names_of
+from robot_skills.data.formats.rows import LazyRows
 from robot_skills.data.formats.zarr_v2 import Keys, ZarrArray, open_keys, read_json
 from robot_skills.data.meta import Feature, StoreMeta
 from robot_skills.errors import InputError
-from robot_skills.robot import ActionSpace, Image
+from robot_skills.robot import ActionSpace
 
 NAME = "zarr"
 ENDS = "meta/episode_ends"
@@ -39,30 +40,29 @@ PUSHT_STATE = ("agent.x", "agent.y", "block.x", "block.y", "block.angle")
 PUSHT_ACTION = ActionSpace(("x", "y"), (False, False), (0.0, 0.0), (512.0, 512.0))
 
 
-class CameraRows:
+class CameraRows(LazyRows):
     """(n, H, W, 3) uint8 of one episode, decoded as they are asked for.
 
     Replay buffers often hold images as floating-point numbers from 0 to 255.
     """
 
-    dtype = np.dtype(np.uint8)
-
     def __init__(self, array: ZarrArray, start: int, stop: int, episode: int) -> None:
-        self._array, self._start, self._stop, self._episode = array, start, stop, episode
-        self.shape = (stop - start, *array.shape[1:])
+        self._array, self._start, self._episode = array, start, episode
+        self.shape, self.dtype = (stop - start, *array.shape[1:]), np.dtype(np.uint8)
 
-    def __getitem__(self, rows: Any) -> Image:
-        start, stop, step = rows.indices(len(self))
-        found = self._array.rows(self._start + start, self._start + stop, self._episode)[::step]
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """The rows from `start` up to `stop`.
+
+        Raises:
+            DataError: they are missing or damaged, or are no bytes.
+        """
+        found = self._array.rows(self._start + start, self._start + stop, self._episode)
         if found.dtype == np.uint8:
             return found
         if not integral(found):
             message = f"{self._array.name} holds numbers that are not whole or not in 0 to 255."
             raise wrong(self._array.keys.path, "image", message, self._episode)
         return found.astype(np.uint8)
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
 
 def integral(rows: NDArray[Any]) -> bool:

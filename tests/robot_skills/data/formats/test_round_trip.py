@@ -17,6 +17,8 @@ from tests.robot_skills.data.formats.stores import assert_same, data_sets, fresh
 TARGETS = {
     "native": ("native", "store"),
     "zarr": ("zarr", "buffer.zarr"),
+    "robomimic": ("robomimic", "demos.hdf5"),
+    "libero": ("libero", "task_demo.hdf5"),
     "zip": ("zarr", "buffer.zarr.zip"),
 }
 
