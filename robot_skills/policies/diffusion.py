@@ -223,7 +223,10 @@ def scheduler(name: str, config: DiffusionConfig) -> Any:
         "beta_schedule": "squaredcos_cap_v2",
         "prediction_type": config.prediction,
     }
-    if name != "dpm":  # chunks lie in [-1, 1]; the solver has no such option for them
+    # Clean chunks lie in [-1, 1]. The solver has no option for that but thresholding, at a quantile of 1.
+    if name == "dpm":
+        options |= {"thresholding": True, "dynamic_thresholding_ratio": 1.0, "sample_max_value": 1.0}
+    else:
         options["clip_sample"] = True
     return getattr(schedulers, SAMPLERS[name])(**options)
 
