@@ -112,16 +112,16 @@ class DiffusionPolicy(VisuomotorPolicy):
         pixels = {name: normalise(images[name]) for name in self.cameras}
         context = self.context(pixels, self.normalise_state(history), text).flatten(1)
         noise = [first_noise(row, config.seed, config.chunk * (config.action_size + 1)) for row in history]
-        flat = torch.stack(noise).to(context.device)
+        chunk = torch.stack(noise).to(context.device).view(len(noise), config.chunk, config.action_size + 1)
         sampler = scheduler(config.sampler, config)
         sampler.set_timesteps(config.sampler_steps)
         generator = torch.Generator(context.device).manual_seed(config.seed)
         options = {"generator": generator} if config.sampler == "ddpm" else {}
         conditions = self.denoiser.condition(context)
         for level in sampler.timesteps:
-            answer = self.denoiser(flat, level.expand(len(flat)).to(context.device), conditions)
-            flat = sampler.step(answer, level, flat, **options).prev_sample
-        chunk = flat.view(len(flat), config.chunk, config.action_size + 1)
+            levels = level.expand(len(chunk)).to(context.device)
+            answer = self.denoiser(chunk.flatten(1), levels, conditions).view_as(chunk)
+            chunk = sampler.step(answer, level, chunk, **options).prev_sample
         return self.restore(chunk[..., :-1]), ((chunk[..., -1] + 1) / 2).clamp(0, 1)
 
     def stages(self) -> tuple[Stage, ...]:
