@@ -14,6 +14,8 @@ FORMATS = {
     "libero": "robot_skills.data.formats.libero",
     "robomimic": "robot_skills.data.formats.robomimic",
     "zarr": "robot_skills.data.formats.zarr",
+    "lerobot": "robot_skills.data.formats.lerobot.v30",
+    "lerobot-v2.1": "robot_skills.data.formats.lerobot.v21",
 }
 
 
