@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from robot_skills.data.episode import EpisodeRecord
 from robot_skills.data.meta import StoreMeta
-from robot_skills.data.order import SPLIT_STREAM, Index, Mixture, permutation
+from robot_skills.data.order import SPLIT_STREAM, Index, mixture, permutation
 from robot_skills.data.statistics import statistics
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError, unknown
@@ -35,13 +35,14 @@ from robot_skills.robot import Float, Image
 
 
 class _Span(NamedTuple):
-    """An episode's rows in the concatenated arrays, how many windows it has, its text, and its store."""
+    """An episode: its rows in the concatenated arrays, its windows, text, store, and weight in the store."""
 
     start: int
     length: int
     windows: int
     text: str
     store: int
+    weight: float
 
 
 class Windows:
@@ -56,6 +57,8 @@ class Windows:
             pattern such as "ee.*" names several. None: the stores' whole state.
         target: the array that is the training label `target`: "target", or an extra feature.
         weights: how often each store's windows come, against each other; None: every window alike.
+        episode_weights: for each store, how often the windows of each of its episodes come, against each
+            other: (E,), or None for all alike.
 
     Raises:
         InputError: the stores do not fit together, or hold no episode.
@@ -70,8 +73,13 @@ class Windows:
         state: Sequence[str] | None = None,
         target: str = "target",
         weights: Sequence[float] | None = None,
+        episode_weights: Sequence[NDArray[np.float64] | None] | None = None,
     ) -> None:
         _check_stores(stores, cameras)
+        within = [
+            np.ones(len(store.episodes)) if here is None else here
+            for store, here in zip(stores, episode_weights or [None] * len(stores), strict=True)
+        ]
         self.history, self.chunk, self._weights = history, chunk, weights
         meta = stores[0].meta
         self.state_names = meta.state_names if state is None else _named(meta, state)
@@ -84,7 +92,14 @@ class Windows:
         self.images = {camera: Frames([store.images(camera) for store in stores]) for camera in cameras}
         offsets = np.cumsum([0, *(store.frames for store in stores)])
         self._spans = [
-            _Span(int(offset) + record.start, record.length, _starts(record, chunk), record.text, number)
+            _Span(
+                start=int(offset) + record.start,
+                length=record.length,
+                windows=_starts(record, chunk),
+                text=record.text,
+                store=number,
+                weight=float(within[number][record.episode]),
+            )
             for number, (store, offset) in enumerate(zip(stores, offsets[:-1], strict=True))
             for record in store.episodes
         ]
@@ -121,8 +136,8 @@ class Windows:
         before = np.repeat(np.cumsum(counts) - counts, counts)
         self._rows: Index = self._first + np.arange(len(self._episode)) - before
         stores = np.repeat(np.array([span.store for span in self._spans], np.int64), counts)
-        parts = [np.flatnonzero(stores == store) for store in range(len(self._weights or ()))]
-        self.mixture = Mixture(len(stores), parts, self._weights)
+        within = np.repeat(np.array([span.weight for span in self._spans]), counts)
+        self.mixture = mixture(stores, self._weights, within)
 
     def __len__(self) -> int:
         return len(self._rows)

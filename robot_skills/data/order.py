@@ -19,6 +19,8 @@ Index = NDArray[np.int64]
 SPLIT_STREAM = 1 << 32
 #: Streams from here on belong to the parts of a mixture, and `BLOCKS` to its blocks.
 PART_STREAM, BLOCKS = 1 << 33, 1 << 34
+#: Parts that the windows of a store with weights of their own are put in.
+STRATA = 8
 #: Samples over which a mixture keeps its shares exactly.
 BLOCK = 1024
 
@@ -102,6 +104,46 @@ class Mixture:
             mine = which == part
             turn[mine] = count + np.arange(mine.sum())
         return which, turn
+
+
+def mixture(stores: Index, weights: Sequence[float] | None, within: NDArray[np.float64]) -> Mixture:
+    """Windows of several stores, weighted by store and, within a store, by window.
+
+    Weights within a store are rounded: its windows are put in `STRATA` parts of about the same weight, and
+    in a part every window comes alike. Windows of weight 0 do not come at all.
+
+    Args:
+        stores: (n,) the store of each window.
+        weights: of each store; None: of each what its windows weigh.
+        within: (n,) weight of each window against the others of its store.
+
+    Raises:
+        InputError: a weight cannot be; see `Mixture`.
+    """
+    if weights is None and (within == 1).all():
+        return Mixture(len(stores), [], None)
+    if not (np.isfinite(within).all() and (within >= 0).all()):
+        raise InputError("The weight of an episode is 0 or more.")
+    parts: list[Index] = []
+    masses: list[float] = []
+    for store in np.unique(stores):
+        rows = np.flatnonzero((stores == store) & (within > 0))
+        if not len(rows):
+            raise InputError("Every episode of a data set has the weight 0: leave the data set out.")
+        here = _strata(rows, within[rows])
+        mass = np.array([within[part].sum() for part in here])
+        parts += here
+        masses += (mass if weights is None else weights[store] * mass / mass.sum()).tolist()
+    return Mixture(len(stores), parts, masses)
+
+
+def _strata(rows: Index, weights: NDArray[np.float64]) -> list[Index]:
+    """Rows in up to `STRATA` parts, of equal counts, by rising weight; equal weights stay together."""
+    levels, level = np.unique(weights, return_inverse=True)
+    if len(levels) > STRATA:
+        bounds = np.quantile(weights, np.linspace(0, 1, STRATA + 1)[1:-1])
+        level = np.searchsorted(bounds, weights, side="right")
+    return [rows[level == value] for value in np.unique(level)]
 
 
 def _shuffled(windows: int, places: Index, seed: int, stream: int) -> Index:

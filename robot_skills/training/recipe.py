@@ -127,10 +127,16 @@ class DataChoice:
     Attributes:
         name: an episode store: a folder, or the name of one in `out/data`.
         weight: how often its samples come, against those of the other data sets.
+        quality: how much more often the samples of good demonstrations come: the power that the scores of
+            `robot-skills data score` are raised to; 0 passes over them.
     """
 
     name: str
-    weight: float = 1.0
+    weight: float | None = None
+    quality: float = 0.0
+
+    def __post_init__(self) -> None:
+        _range(self, "quality", 0.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -201,7 +207,7 @@ class TrainRecipe:
             InputError: a data set is in neither place.
         """
         found = []
-        for name in (item if isinstance(item, str) else item.name for item in self.data):
+        for name in (choice.name for choice in self.choices()):
             places = [Path(name), DATA_FOLDER / name]
             place = next((place for place in places if place.is_dir()), None)
             if place is None:
@@ -213,10 +219,19 @@ class TrainRecipe:
         return found
 
     def weights(self) -> list[float] | None:
-        """A weight for each data set; None where the recipe names none."""
-        if all(isinstance(item, str) for item in self.data):
-            return None
-        return [1.0 if isinstance(item, str) else item.weight for item in self.data]
+        """A weight for each data set; None where the recipe names none.
+
+        Raises:
+            InputError: it names some and not all of them.
+        """
+        weights = [choice.weight for choice in self.choices() if choice.weight is not None]
+        if weights and len(weights) != len(self.data):
+            raise InputError("data names a weight for every data set, or for none.")
+        return weights or None
+
+    def choices(self) -> list[DataChoice]:
+        """The data sets, those given by name alone too."""
+        return [DataChoice(item) if isinstance(item, str) else item for item in self.data]
 
     def plan(self, policy: Policy) -> tuple[Stage, ...]:
         """The policy's phases of training with this recipe's settings.

@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import nn
 
 from robot_skills.data.loader import Windows
+from robot_skills.data.reuse.quality import read_scores, weights_of
 from robot_skills.data.store import EpisodeStore
 from robot_skills.library import SkillLibrary
 from robot_skills.training.export import DataUsed, export
@@ -46,6 +47,10 @@ def train(recipe: TrainRecipe, folder: Path, resume: bool, command: str, console
         recipe.state,
         recipe.target,
         recipe.weights(),
+        [
+            weights_of(read_scores(store).tolist(), choice.quality) if choice.quality else None
+            for store, choice in zip(stores, recipe.choices(), strict=True)
+        ],
     )
     training, held_out = windows.split(recipe.validation_fraction, recipe.seed)
     count = held_out.episodes if held_out is not None else 0

@@ -12,7 +12,7 @@ import torch
 
 from robot_skills.data.loader import Loader, Windows
 from robot_skills.data.meta import Feature
-from robot_skills.data.order import BLOCK, Mixture, batch_indices
+from robot_skills.data.order import BLOCK, Mixture, batch_indices, mixture
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 from robot_skills.robot import ActionSpace
@@ -230,3 +230,31 @@ def test_set_points_are_held_and_displacements_end(tmp_path: Path) -> None:
     known = windows.statistics()
     assert known["action_low"].tolist() == [0, 7]  # a limit, and where there is none the data's
     assert known["action_high"].tolist() == [512, 7]
+
+
+def test_better_episodes_come_more_often(stores: list[EpisodeStore]) -> None:
+    weights = [np.array([1.0, 0.0, 3.0]), None]
+    windows = Windows(stores, (), 1, 1, episode_weights=weights)
+    texts = [
+        text for step in range(64) for text in windows.batch(windows.mixture.batch(16, 0, 0, step))["text"]
+    ]
+    mass = {"block 0": 10 * 1.0, "block 2": 12 * 3.0, "block 3": 10.0, "block 4": 11.0}
+    assert set(texts) == set(mass)
+    for text, amount in mass.items():  # within a sample or two a part; epochs are shuffled within parts
+        assert abs(texts.count(text) / 1024 - amount / sum(mass.values())) < 0.03
+    both = Windows(stores, (), 1, 1, weights=[1.0, 1.0], episode_weights=weights)
+    first = [int(both._episode[i]) < 3 for step in range(64) for i in both.mixture.batch(16, 0, 0, step)]
+    assert abs(sum(first) - 512) <= 2
+
+
+def test_many_weights_become_a_few_parts_of_like_weight() -> None:
+    weights = np.random.default_rng(0).uniform(0.2, 1.0, 1000)
+    mixed = mixture(np.zeros(1000, np.int64), None, weights)
+    drawn = np.bincount(np.concatenate([mixed.batch(100, 0, 0, s) for s in range(2000)]), minlength=1000)
+    expected = weights / weights.mean() * 200
+    assert np.abs(drawn / expected - 1).max() < 0.3  # rounded to its part's mean
+    assert np.corrcoef(drawn, weights)[0, 1] > 0.98
+    with pytest.raises(InputError, match="0 or more"):
+        mixture(np.zeros(3, np.int64), None, np.array([1.0, -1.0, 1.0]))
+    with pytest.raises(InputError, match="weight 0"):
+        mixture(np.array([0, 0, 1]), None, np.array([1.0, 1.0, 0.0]))
