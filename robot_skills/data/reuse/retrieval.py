@@ -7,8 +7,6 @@ into segments. A policy then learns from both, the target set weighted.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from robot_skills.data.episode import Episode
-from robot_skills.data.meta import StoreMeta
+from robot_skills.data.reuse.output import check_free, new_store
 from robot_skills.data.reuse.skill_space import SkillSpaceConfig, learn_skill_space, motions
 from robot_skills.data.reuse.subtrajectories import Index, Scaling, SubTrajectories, common_cameras
 from robot_skills.data.store import EpisodeStore
@@ -131,8 +129,7 @@ def retrieve(
         InputError: the sets do not fit together, or the folder is taken.
     """
     began = time.monotonic()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists already: name a new or an empty folder.")
+    check_free(folder)
     length = config.skill_space.length
     wanted, offered = SubTrajectories.of(target, length), SubTrajectories.of(prior, length)
     wanted_at, offered_at = embeddings(wanted, offered, config, console)
@@ -140,7 +137,14 @@ def retrieve(
     count = config.count if config.count is not None else max(1, round(config.fraction * len(offered)))
     hits = closest(distances, count)
     segments = merge(offered, hits, distances, wanted.episode[nearest])
-    _write(target, prior, segments, folder, config)
+    info = {
+        "retrieved_for": str(target.folder),
+        "retrieved_from": str(prior.folder),
+        "retrieval": to_mapping(config),
+    }
+    with new_store(folder, prior.meta, info) as store:
+        for episode in _cut(target, prior, segments):
+            store.append(episode)
     counts: dict[str, int] = {}
     for segment in segments:
         text = target.episodes[segment.nearest].text
@@ -236,33 +240,6 @@ def merge(
             )
         )
     return segments
-
-
-def _write(
-    target: EpisodeStore, prior: EpisodeStore, segments: list[Segment], folder: Path, config: RetrievalConfig
-) -> None:
-    """Write the store under a temporary name, then give it its own."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    info = {
-        "retrieved_for": str(target.folder),
-        "retrieved_from": str(prior.folder),
-        "retrieval": to_mapping(config),
-    }
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        with EpisodeStore.create_from(made, _meta(prior.meta, info)) as store:
-            for episode in _cut(target, prior, segments):
-                store.append(episode)
-        made.chmod(0o755)  # temporary folders are private
-        if folder.exists():
-            folder.rmdir()
-        made.rename(folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-def _meta(meta: StoreMeta, info: Mapping[str, Any]) -> StoreMeta:
-    return replace(meta, info={**meta.info, **info})
 
 
 def _cut(target: EpisodeStore, prior: EpisodeStore, segments: list[Segment]) -> Iterator[Episode]:

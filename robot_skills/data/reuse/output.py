@@ -1,0 +1,53 @@
+"""A new store that appears whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from robot_skills.data.meta import StoreMeta
+from robot_skills.data.store import EpisodeStore
+from robot_skills.errors import InputError
+
+
+def check_free(folder: Path) -> None:
+    """Check that a new store may be put there.
+
+    Raises:
+        InputError: something is there already.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists already: name a new or an empty folder.")
+
+
+@contextlib.contextmanager
+def new_store(folder: Path, meta: StoreMeta, info: Mapping[str, Any]) -> Iterator[EpisodeStore]:
+    """An empty store under a temporary name, open for appending; it becomes `folder` at the end.
+
+    After an error nothing is left.
+
+    Args:
+        folder: of the store.
+        meta: what its episodes share.
+        info: what is added to where the data came from.
+
+    Raises:
+        InputError: the folder is taken.
+    """
+    check_free(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        with EpisodeStore.create_from(made, replace(meta, info={**meta.info, **info})) as store:
+            yield store
+        made.chmod(0o755)  # temporary folders are private
+        if folder.exists():
+            folder.rmdir()
+        made.rename(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
