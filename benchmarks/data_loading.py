@@ -133,8 +133,8 @@ def main() -> None:
         for name, target, options in (
             ("robomimic", "robomimic.hdf5", WriteOptions()),
             ("robomimic", "compressed.hdf5", WriteOptions(compress=True)),
-            ("lerobot_v3.0", "lerobot", WriteOptions()),
-            ("lerobot_v3.0", "h264", WriteOptions(codec="h264")),
+            ("lerobot", "lerobot", WriteOptions()),
+            ("lerobot", "h264", WriteOptions(codec="h264")),
         ):
             episodes = (store.view(number) for number in range(EPISODES))
             format_named(name).write(store.meta, episodes, data / target, options)

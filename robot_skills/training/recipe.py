@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from robot_skills.data.meta import META
 from robot_skills.errors import InputError, unknown
 from robot_skills.policies.policy import Policy, Stage
 from robot_skills.policies.registry import policy_class
@@ -204,12 +205,20 @@ class TrainRecipe:
         """Where the data lies: a folder as named, or one of that name in `out/data`.
 
         Raises:
-            InputError: a data set is in neither place.
+            InputError: a data set is in neither place, or is in another format.
         """
-        found = []
+        found: list[Path] = []
         for name in (choice.name for choice in self.choices()):
             places = [Path(name), DATA_FOLDER / name]
-            place = next((place for place in places if place.is_dir()), None)
+            foreign = next(
+                (place for place in places if place.exists() and not (place / META).exists()), None
+            )
+            place = next((place for place in places if (place / META).exists()), None)
+            if place is None and foreign is not None:
+                raise InputError(
+                    f"{foreign} is not an episode store: convert it first (robot-skills data convert {foreign} "
+                    f"{DATA_FOLDER / foreign.stem} --format native), then learn from {foreign.stem!r}."
+                )
             if place is None:
                 raise InputError(
                     f"The recipe {self.name!r} learns from {name!r}, and neither {places[0]} nor {places[1]} "

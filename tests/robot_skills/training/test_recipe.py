@@ -86,6 +86,11 @@ def test_what_a_recipe_names_must_be_there(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(InputError, match="neither blocks nor out/data/blocks exists: collect it first"):
         recipe.folders()
     (tmp_path / "out" / "data" / "blocks").mkdir(parents=True)
+    with pytest.raises(
+        InputError, match=r"blocks is not an episode store: convert it first \(robot-skills data"
+    ):
+        recipe.folders()
+    (tmp_path / "out" / "data" / "blocks" / "meta.json").write_text("{}")
     assert recipe.folders() == [Path("out/data/blocks")]
     with pytest.raises(InputError, match=r"Unknown stage 'polish'; valid: codes, policy"):
         from_mapping(TrainRecipe, {**to_mapping(recipe), "stages": {"polish": {}}}, "x").plan(
