@@ -24,13 +24,13 @@ from robot_skills.errors import require
 Vertices: TypeAlias = NDArray[np.float32]
 Faces: TypeAlias = NDArray[np.int32]
 
-#: Faces that are left: a tenth, but not fewer than this, below which the gripper, which the wrist camera sees
-#: from near, loses its shape.
-SHARE, FEWEST = 0.1, 1000
+#: Faces that are left: this share, but not fewer than this many, below which the hand, which the wrist camera
+#: sees from near, loses its shape.
+SHARE, FEWEST = 0.15, 2000
 #: Smaller files are left alone; they hold fewer faces than that anyway.
 SMALL_FILE = 40_000
 #: Part of the cache key: raise it when the method changes.
-METHOD = b"1"
+METHOD = b"2"
 
 
 def cache_folder() -> Path:

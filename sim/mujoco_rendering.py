@@ -50,11 +50,17 @@ class Renderer:
         model: `mujoco.MjModel`.
         largest: (height, width) of the largest picture that will be asked for.
         groups: geometry groups that are shown; by MuJoCo's custom 0 holds collision shapes and 1 visuals.
+        sites: whether sites, which mark places, are shown.
         full: as MuJoCo draws by default: four samples a pixel, shadows, reflections.
     """
 
     def __init__(
-        self, model: Any, largest: tuple[int, int], groups: tuple[int, ...] = (1,), full: bool = False
+        self,
+        model: Any,
+        largest: tuple[int, int],
+        groups: tuple[int, ...] = (1,),
+        sites: bool = False,
+        full: bool = False,
     ) -> None:
         mujoco = self._mujoco = require("mujoco", "robosuite")
         self._model, self._full = model, full
@@ -72,7 +78,8 @@ class Renderer:
         self._option = mujoco.MjvOption()
         for group in range(len(self._option.geomgroup)):
             self._option.geomgroup[group] = int(group in groups)
-        self._option.sitegroup[:] = 0
+        if not sites:
+            self._option.sitegroup[:] = 0
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._open = True
