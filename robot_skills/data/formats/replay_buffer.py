@@ -97,7 +97,7 @@ class ReplayBufferSource:
         self._lost: list[str] = []
         self._check_lengths()
         attributes = read_json(self._keys, ".zattrs")
-        if OWN in attributes:
+        if OWN in attributes or LINES in self._arrays:
             with border(path, "its description (.zattrs)"):
                 own = Description.from_text(json.dumps(attributes[OWN]))
                 self.meta, self._layout = own.meta, own.layout

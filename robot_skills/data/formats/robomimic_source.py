@@ -83,7 +83,8 @@ class RobomimicSource:
         convention = self._data.get(CONVENTION, UPSIDE_DOWN if flavour.upside_down else "opencv")
         self._upside_down = convention == UPSIDE_DOWN
         with border(path, "its description"):
-            self._own = OWN in self._data
+            first = self._file.attributes(f"data/{self._demos[0]}")
+            self._own = OWN in self._data or OWN in first
             if self._own:
                 own = Description.from_text(self._data[OWN])
                 self.meta, self._layout = own.meta, own.layout

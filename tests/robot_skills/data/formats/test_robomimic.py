@@ -275,3 +275,12 @@ def test_a_changed_byte_in_our_file_is_found(tmp_path: Path) -> None:
     for index, what in ((1, "action.float64 changed"), (2, "checksum differs")):
         with pytest.raises(DataError, match=f"episode {index}: .*{what}"):
             source.read(index)
+
+
+def test_our_file_without_its_description_is_not_taken_for_somebody_else_s(tmp_path: Path) -> None:
+    write_robomimic(tmp_path / "lift.hdf5")
+    _, again = there_and_back(tmp_path / "lift.hdf5", tmp_path)
+    with h5py.File(again, "r+") as file:
+        del file["data"].attrs["robot_skills"]
+    with pytest.raises(DataError, match="its description cannot be read"):
+        open_source(again)
