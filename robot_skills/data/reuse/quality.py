@@ -75,7 +75,7 @@ class Quality:
     """The score of one demonstration and its parts, each in [0, 1].
 
     Attributes:
-        spectral_arc_length: below 0; nearer to 0 is smoother.
+        spectral_arc_length: below 0; nearer to 0 is smoother. None: too short, or nothing moved.
         disagreement: mean squared difference from the neighbours' mean action, in standard deviations of the
             action; None where there is no other demonstration to compare with.
     """
@@ -88,7 +88,7 @@ class Quality:
     length: float
     agreement: float
     score: float
-    spectral_arc_length: float
+    spectral_arc_length: float | None
     disagreement: float | None
 
 
@@ -112,7 +112,7 @@ def assess(store: EpisodeStore, config: QualityConfig | None = None) -> list[Qua
     found = []
     for record in store.episodes:
         number, success = record.episode, float(record.outcome == "succeeded")
-        known = raw["agreement"][number]
+        arc, known = -raw["smoothness"][number], raw["agreement"][number]
         found.append(
             Quality(
                 episode=number,
@@ -121,7 +121,7 @@ def assess(store: EpisodeStore, config: QualityConfig | None = None) -> list[Qua
                 success=success,
                 **{name: round(float(part[number]), 4) for name, part in parts.items()},
                 score=round(success * float(mean[number]), 4),
-                spectral_arc_length=round(-float(raw["smoothness"][number]), 4),
+                spectral_arc_length=None if np.isnan(arc) else round(float(arc), 4),
                 disagreement=None if np.isnan(known) else round(float(np.exp(known)), 6),
             )
         )
@@ -198,8 +198,8 @@ def read_scores(store: EpisodeStore) -> Values:
 def spectral_arc_length(speed: Values, rate: float) -> float:
     """Smoothness of a speed profile: minus the arc length of its normalised magnitude spectrum.
 
-    SPARC of Balasubramanian, Melendez-Calderon, Roby-Brami and Burdet 2015 (doi 10.1186/s12984-015-0090-9),
-    equation 9:  - integral from 0 to c of sqrt((1 / c)^2 + (dV(f) / df)^2) df,  V(f) the magnitude spectrum
+    SPARC of Balasubramanian, Melendez-Calderon, Roby-Brami and Burdet 2015 (doi 10.1186/s12984-015-0090-9):
+    - integral from 0 to c of sqrt((1 / c)^2 + (dV(f) / df)^2) df,  V(f) the magnitude spectrum
     divided by V(0), c the last frequency up to 10 Hz at which V is at least 0.05. It depends on neither the
     amplitude nor the duration; a single smooth bump has about -1.4 or a little less, and every stop adds.
 

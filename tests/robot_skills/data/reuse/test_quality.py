@@ -90,6 +90,21 @@ def test_failed_wandering_and_unsteady_demonstrations_score_lower(tmp_path: Path
     assert all(0 <= value <= 1 for q in found for value in (q.smoothness, q.length, q.agreement, q.score))
 
 
+def test_what_cannot_be_measured_counts_as_usual(tmp_path: Path) -> None:
+    alone = assess(write(tmp_path / "alone", [play(["up"], 0)]))[0]
+    assert alone.disagreement is None
+    assert alone.agreement == pytest.approx(0.8808, abs=1e-4)  # a robust z-score of 0
+    store = write(tmp_path / "short", [play(["up"], seed, steps=2) for seed in range(3)])
+    found = assess(store)
+    assert [quality.spectral_arc_length for quality in found] == [None] * 3
+    assert "NaN" not in write_quality(store, found).read_text()
+    with (
+        EpisodeStore.create(tmp_path / "empty", {}, 10.0) as empty,
+        pytest.raises(InputError, match="no epis"),
+    ):
+        assess(empty)
+
+
 @pytest.fixture(scope="module")
 def world() -> TabletopWorld:
     return TabletopWorld(cameras={})
