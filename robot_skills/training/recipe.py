@@ -158,6 +158,8 @@ class TrainRecipe:
         warmup: share of a phase over which the learning rate rises.
         ema_decay: of the averaged weights, which are what is evaluated and exported.
         gradient_clip: largest norm of a gradient.
+        check: whether the data sets are looked through for faults first (`robot-skills data validate` says
+            more); false learns from them whatever is wrong.
         validation_fraction: share of the episodes held out, to see over-fitting.
         validate_every: steps between two held-out losses.
         checkpoint_every: steps between two checkpoints.
@@ -176,6 +178,7 @@ class TrainRecipe:
     warmup: float = 0.1
     ema_decay: float = 0.999
     gradient_clip: float = 1.0
+    check: bool = True
     validation_fraction: float = 0.05
     validate_every: int = 500
     checkpoint_every: int = 500
@@ -216,8 +219,8 @@ class TrainRecipe:
             place = next((place for place in places if (place / META).exists()), None)
             if place is None and foreign is not None:
                 raise InputError(
-                    f"{foreign} is not an episode store: convert it first (robot-skills data convert {foreign} "
-                    f"{DATA_FOLDER / foreign.stem} --format native), then learn from {foreign.stem!r}."
+                    f"{foreign} is not an episode store: convert it first (robot-skills data convert "
+                    f"{foreign} {DATA_FOLDER / foreign.stem} --format native) and learn from that."
                 )
             if place is None:
                 raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +13,8 @@ from torch import nn
 from robot_skills.data.loader import Windows
 from robot_skills.data.reuse.quality import read_scores, weights_of
 from robot_skills.data.store import EpisodeStore
+from robot_skills.data.validation.run import check_before_training
+from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 from robot_skills.training.export import DataUsed, export
 from robot_skills.training.loop import Trainer, TrainResult
@@ -53,6 +56,8 @@ def train(recipe: TrainRecipe, folder: Path, resume: bool, command: str, console
         ],
     )
     training, held_out = windows.split(recipe.validation_fraction, recipe.seed)
+    if recipe.check and not resume:
+        refuse_faults(stores, console)
     count = held_out.episodes if held_out is not None else 0
     console.print(
         f"{recipe.name}: {training.episodes} episodes, {len(training):,} samples; {count} episodes held out.",
@@ -63,6 +68,27 @@ def train(recipe: TrainRecipe, folder: Path, resume: bool, command: str, console
     result = Trainer(policy, recipe, training, held_out, folder, console).run(resume)
     export(folder, policy, recipe, result, [DataUsed.of(store) for store in stores], count, command)
     return result
+
+
+def refuse_faults(stores: Sequence[EpisodeStore], console: Console) -> None:
+    """Look data sets through before hours are spent on them; warnings are counted on the console.
+
+    Raises:
+        InputError: they hold something that is not fit to train on.
+    """
+    problems = check_before_training(stores)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    more = "robot-skills data validate FOLDER lists everything"
+    if errors:
+        others = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
+        folders = ", ".join(str(store.folder) for store in stores)
+        raise InputError(
+            f"{folders} is not fit to train on: {errors[0]}{others} {more}; `check: false` in the recipe "
+            "trains all the same."
+        )
+    if problems:
+        kinds = ", ".join(sorted({problem.kind for problem in problems}))
+        console.print(f"{len(problems)} warnings about the data ({kinds}): {more}.", soft_wrap=True)
 
 
 def sizes(store: EpisodeStore, recipe: TrainRecipe) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from itertools import pairwise
@@ -20,7 +21,7 @@ from robot_skills.training import recipe as recipe_module
 from robot_skills.training.loop import Trainer, TrainResult, one_cycle
 from robot_skills.training.recipe import PolicyChoice, StageSettings, TrainRecipe
 from robot_skills.training.run import train
-from tests.robot_skills.training.tiny import TinyConfig, TinyPolicy, make_store
+from tests.robot_skills.training.tiny import SIZE, TinyConfig, TinyPolicy, make_episode, make_store
 
 
 @pytest.fixture(autouse=True)
@@ -170,3 +171,15 @@ def test_one_cycle_rises_peaks_and_falls() -> None:
     assert rates[-1] == pytest.approx(1e-4)
     assert all(a < b for a, b in pairwise(rates[:21]))
     assert all(a > b for a, b in pairwise(rates[20:]))
+
+
+def test_faulty_data_is_refused_before_training_unless_asked_for(tmp_path: Path, data: Path) -> None:
+    folder = tmp_path / "frozen"
+    with EpisodeStore.create(folder, {"front": SIZE, "wrist": SIZE}, 20.0) as store:
+        for seed in range(4):
+            store.append(make_episode(seed, state=np.zeros((12, 10), np.float32)))
+    recipe = make_recipe(folder)
+    with pytest.raises(InputError, match=r"frozen is not fit to train on: .*rotation.*`check: false`"):
+        train(recipe, tmp_path / "run", False, "train", Console(quiet=True))
+    train(dataclasses.replace(recipe, check=False), tmp_path / "run", False, "train", Console(quiet=True))
+    assert (tmp_path / "run" / "config.json").is_file()

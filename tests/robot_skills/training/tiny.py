@@ -90,11 +90,13 @@ class TinyPolicy(nn.Module):
 def make_episode(seed: int, length: int = 12, **changes: Any) -> Episode:
     """A random demonstration; every number in it tells its seed and step."""
     random = np.random.default_rng(seed)
+    state = random.normal(size=(length, 10))
+    state[:, 3:9] = np.linalg.qr(random.normal(size=(length, 3, 2)))[0].transpose(0, 2, 1).reshape(length, 6)
     fields: dict[str, Any] = {
         "images": {
             name: random.integers(0, 256, (length, *SIZE, 3), dtype=np.uint8) for name in ("front", "wrist")
         },
-        "state": random.normal(size=(length, 10)).astype(np.float32),
+        "state": state.astype(np.float32),
         "action": random.uniform(-1, 1, (length, 7)).astype(np.float32),
         "end": np.r_[np.zeros(length - 1), 1.0].astype(np.float32),
         "target": random.normal(size=(length, 3)).astype(np.float32),
