@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from robot_skills.data.episode import Episode
-from robot_skills.data.formats import format_named, open_source
+from robot_skills.data.formats import format_named, open_source, recognise
 from robot_skills.data.formats.base import WriteOptions
 from robot_skills.data.formats.lerobot import v30
 from robot_skills.data.formats.lerobot.info import IMAGES
 from robot_skills.data.meta import Feature, StoreMeta
 from robot_skills.robot import ActionSpace
 
-CHECK = Path(__file__).parent / "lerobot_check.py"
+HERE = Path(__file__).parent
 #: Format -> the variable that names the Python of an environment with a LeRobot that reads it.
 PYTHONS = {"lerobot": "LEROBOT_PYTHON", "lerobot-v2.1": "LEROBOT_V21_PYTHON"}
 #: Kind -> how it is written, and by how much (of 255) another build's decoder may differ from ours.
@@ -104,18 +104,46 @@ def export(form: str, folder: Path) -> None:
         (folder / f"{kind}.json").write_text(json.dumps(said))
 
 
-@pytest.mark.parametrize("form", PYTHONS)
-def test_lerobot_reads_our_exports(form: str, tmp_path: Path) -> None:
+@pytest.fixture(params=PYTHONS)
+def form(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def run(form: str, script: str, folder: Path) -> str:
+    """Run a script of this folder in LeRobot's environment; returns what it said."""
     python = os.environ.get(PYTHONS[form])
     if python is None:
         pytest.skip("run tests/peers/lerobot.sh, which makes LeRobot's environments")
-    folder = tmp_path / "sets"
-    folder.mkdir()
-    export(form, folder)
-    variables = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
-    command = [python, str(CHECK), str(folder)]
-    check = subprocess.run(command, env=variables, check=False, capture_output=True, text=True)
-    assert check.returncode == 0, check.stdout + check.stderr[-3000:]
-    results = json.loads(check.stdout)
+    variables = {**os.environ, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+    command = [python, str(HERE / script), str(folder)]
+    done = subprocess.run(command, env=variables, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_lerobot_reads_our_exports(form: str, tmp_path: Path) -> None:
+    export(form, tmp_path)
+    results = json.loads(run(form, "lerobot_check.py", tmp_path))
     assert {result["data_set"] for result in results} == set(KINDS)
     assert all(result["items"] == 198 and result["episodes"] == 4 for result in results)
+
+
+@pytest.mark.parametrize("kind", ["video", "table"])
+def test_we_read_lerobots_recordings(form: str, tmp_path: Path, kind: str) -> None:
+    run(form, "lerobot_record.py", tmp_path)
+    assert recognise(tmp_path / kind).name == form
+    source, made = open_source(tmp_path / kind), np.load(tmp_path / f"{kind}.npz")
+    assert source.not_carried == ()
+    assert source.meta.action.names == ("a", "b")
+    assert source.meta.info["source"]["robot_type"] == "so101"
+    found = [source.read(index) for index in range(len(source))]
+    for read in found:
+        read.check(source.meta)
+    assert [(len(read), read.text) for read in found] == [(25, "reach"), (40, "öffnen"), (31, "reach")]
+    for key, name in {"observation.state": "state", "action": "action", "pose": "pose"}.items():
+        np.testing.assert_array_equal(np.concatenate([read.rows(name) for read in found]), made[key])
+    rewards = np.concatenate([read.extras["next.reward"] for read in found])
+    np.testing.assert_array_equal(rewards, made["next.reward"][:, 0])
+    images = np.concatenate([read.images["front"][:] for read in found]).astype(int)
+    error = np.abs(images - made["observation.images.front"])
+    assert error.max() == 0 if kind == "table" else error.mean() < 6
