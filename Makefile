@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench pretrained clean
+.PHONY: help setup demo test lint peers bench pretrained clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,10 @@ lint: $(VENV)/.stamp-dev  ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+peers: $(VENV)/.stamp-dev  ## our exports read by robomimic's and LeRobot's own loaders (environments in out/peers)
+	PYTHON=$(PYTHON) sh tests/peers/robomimic.sh
+	PYTHON=$(PYTHON) sh tests/peers/lerobot.sh
 
 bench: $(VENV)/.stamp-dev  ## every table in benchmarks/results, and the README's
 	for table in simulation experts latency skills planning_goals commands readme; do \
