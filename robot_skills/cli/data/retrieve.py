@@ -36,6 +36,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--fraction", type=float, default=0.1, help="of PRIOR's sub-trajectories (default 0.1)")
     many.add_argument("--count", type=int, metavar="N", help="so many sub-trajectories")
+    many.add_argument(
+        "--within",
+        type=float,
+        metavar="Q",
+        help="what is as near as TARGET's demonstrations are to each other, up to this quantile",
+    )
     parser.add_argument(
         "--space", choices=("latent", "raw"), default="latent", help="raw: states and actions as they are"
     )
@@ -62,6 +68,7 @@ def handle(args: argparse.Namespace) -> int:
         space=args.space,
         fraction=args.fraction,
         count=args.count,
+        within=args.within,
         skill_space=SkillSpaceConfig(length=args.length, steps=args.steps, seed=args.seed),
     )
     target, prior = EpisodeStore.open(args.target), EpisodeStore.open(args.prior)

@@ -40,14 +40,18 @@ class RetrievalConfig:
     Attributes:
         space: "latent", a skill space learned from both sets; "raw", normalised states and actions as they
             are, without pictures: the baseline.
-        fraction: share of the prior set's sub-trajectories to keep, unless `count` says how many.
-        count: of sub-trajectories.
+        fraction: share of the prior set's sub-trajectories to keep, unless one of the next two is given.
+        count: how many to keep.
+        within: keep what is as near to the target set as its demonstrations are to each other: up to this
+            quantile of the distances from its sub-trajectories to the nearest of its other demonstrations.
+            It needs no guess of how much of the prior set is useful.
         skill_space: of the latent space; its `length` is the sub-trajectories' in either.
     """
 
     space: str = "latent"
     fraction: float = 0.1
     count: int | None = None
+    within: float | None = None
     skill_space: SkillSpaceConfig = field(default_factory=SkillSpaceConfig)
 
     def __post_init__(self) -> None:
@@ -56,6 +60,8 @@ class RetrievalConfig:
             raise InputError(f"fraction lies above 0 and at most at 1, not {self.fraction}.")
         if self.count is not None:
             check_range("count", self.count, 1)
+        if self.within is not None:
+            check_range("within", self.within, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ def retrieve(
         console: where progress is shown.
 
     Raises:
-        InputError: the sets do not fit together, or the folder is taken.
+        InputError: the sets do not fit together, nothing is near enough, or the folder is taken.
     """
     began = time.monotonic()
     check_free(folder)
@@ -134,8 +140,7 @@ def retrieve(
     wanted, offered = SubTrajectories.of(target, length), SubTrajectories.of(prior, length)
     wanted_at, offered_at = embeddings(wanted, offered, config, console)
     distances, nearest = nearest_neighbours(offered_at, wanted_at)
-    count = config.count if config.count is not None else max(1, round(config.fraction * len(offered)))
-    hits = closest(distances, count)
+    hits = select(distances, wanted_at, wanted.episode, config)
     segments = merge(offered, hits, distances, wanted.episode[nearest])
     info = {
         "retrieved_for": str(target.folder),
@@ -195,6 +200,38 @@ def nearest_neighbours(queries: Float, points: Float) -> tuple[NDArray[np.float6
         distances.append(least.numpy())
         indices.append(place.numpy())
     return np.concatenate(distances), np.concatenate(indices)
+
+
+def select(distances: NDArray[np.float64], points: Float, episodes: Index, config: RetrievalConfig) -> Index:
+    """The numbers of the sub-trajectories to keep, ascending.
+
+    Args:
+        distances: (N,) of the prior set's to the target set.
+        points: (M, Z) where the target set's lie.
+        episodes: (M,) which demonstration each of these is of.
+        config: how many, or how near.
+
+    Raises:
+        InputError: `within` is asked for with a single demonstration, or nothing is as near.
+    """
+    if config.within is None:
+        return closest(distances, config.count or max(1, round(config.fraction * len(distances))))
+    if len(np.unique(episodes)) < 2:
+        raise InputError("One demonstration has no others to be near to: give a fraction or a count instead.")
+    own = np.concatenate(
+        [
+            nearest_neighbours(points[episodes == episode], points[episodes != episode])[0]
+            for episode in np.unique(episodes)
+        ]
+    )
+    limit = float(np.quantile(own, config.within))
+    hits: Index = np.flatnonzero(distances <= limit)
+    if len(hits) == 0:
+        raise InputError(
+            f"Nothing is as near as the demonstrations are to each other ({limit:.3g}; the nearest is at "
+            f"{distances.min():.3g}): raise `within`, or give a fraction."
+        )
+    return hits
 
 
 def closest(distances: NDArray[np.float64], count: int) -> Index:

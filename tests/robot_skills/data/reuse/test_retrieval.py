@@ -10,7 +10,14 @@ import pytest
 from rich.console import Console
 
 from robot_skills.cli.main import main
-from robot_skills.data.reuse.retrieval import RetrievalConfig, closest, merge, nearest_neighbours, retrieve
+from robot_skills.data.reuse.retrieval import (
+    RetrievalConfig,
+    closest,
+    merge,
+    nearest_neighbours,
+    retrieve,
+    select,
+)
 from robot_skills.data.reuse.skill_space import SkillSpaceConfig, learn_skill_space
 from robot_skills.data.reuse.subtrajectories import SubTrajectories
 from robot_skills.data.store import EpisodeStore
@@ -105,6 +112,18 @@ def test_the_target_s_skill_is_found_in_a_mixed_set(
     assert right / store.frames > {"latent": 0.75, "raw": 0.6}[space]  # a third by chance
 
 
+def test_within_keeps_what_is_as_near_as_the_demonstrations_are() -> None:
+    points = np.array([[0.0], [1.0], [3.0], [4.0]], np.float32)
+    episodes = np.array([0, 0, 1, 2])  # nearest of another demonstration: 3, 2, 1, 1
+    distances = np.array([0.5, 1.4, 1.6, 2.9, 3.5])
+    for within, kept in ((0.0, [0]), (0.5, [0, 1]), (1.0, [0, 1, 2, 3])):
+        assert select(distances, points, episodes, RetrievalConfig(within=within)).tolist() == kept
+    with pytest.raises(InputError, match="the nearest is at"):
+        select(distances, points / 10, episodes, RetrievalConfig(within=0.0))
+    with pytest.raises(InputError, match="One demonstration"):
+        select(distances, points, np.zeros(4, np.int64), RetrievalConfig(within=0.5))
+
+
 def test_the_same_seed_finds_the_same(target: EpisodeStore, prior: EpisodeStore) -> None:
     parts = [SubTrajectories.of(store, 8) for store in (target, prior)]
     config = SkillSpaceConfig(length=8, latent=4, width=16, image_size=8, image_feature=4, steps=5)
@@ -167,5 +186,8 @@ def test_the_verb(
     assert result["segments"] == len(EpisodeStore.open(out).episodes)
     assert str(out) in capsys.readouterr().out
     assert main([*words, "--space", "raw"]) == 2  # taken
+    near = [*words[:-1], str(tmp_path / "near"), "--space", "raw", "--length", "8", "--within", "0.9"]
+    assert main([*near, "--json", str(told)]) == 0
+    assert json.loads(told.read_text())["hits"] > 0
     assert main([*words[:-1], str(tmp_path / "new"), "--fraction", "2"]) == 2
     assert not list(tmp_path.glob(".found.*"))
