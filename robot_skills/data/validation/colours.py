@@ -132,7 +132,7 @@ def cold_photographs(seen: Sequence[Colours], camera: str, share: float) -> Find
     if not seen:
         return None
     mean = Colours.mean_of(seen)
-    if mean.variety < PHOTOGRAPH or mean.warm + mean.cold < 0.02:
+    if mean.variety < PHOTOGRAPH or mean.warm + mean.cold < 0.04:
         return None
     cold = mean.cold / (mean.warm + mean.cold)
     if cold < share:
