@@ -11,7 +11,16 @@ import importlib
 from typing import Any
 
 #: Modules of this package, in the order of the help.
-ACTIONS: tuple[str, ...] = ("inspect", "view", "validate", "convert", "segment", "retrieve", "relabel", "score")
+ACTIONS: tuple[str, ...] = (
+    "inspect",
+    "view",
+    "validate",
+    "convert",
+    "segment",
+    "retrieve",
+    "relabel",
+    "score",
+)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
