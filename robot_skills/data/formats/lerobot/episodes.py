@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from robot_skills.data.formats.border import border, wrong
 from robot_skills.data.formats.lerobot.info import INFO, Info
-from robot_skills.data.formats.lerobot.tables import read_list
+from robot_skills.data.formats.lerobot.tables import open_table, read_list
 
 EPISODES_V2, TASKS_V2, STATS_V2 = "meta/episodes.jsonl", "meta/tasks.jsonl", "meta/episodes_stats.jsonl"
 EPISODES_V3, TASKS_V3, STATS_V3 = "meta/episodes", "meta/tasks.parquet", "meta/stats.json"
@@ -156,3 +156,44 @@ def _video(info: Info, key: str, row: Mapping[str, Any]) -> tuple[str, float]:
         file_index=row[f"videos/{key}/file_index"],
     )
     return name, float(row[f"videos/{key}/from_timestamp"])
+
+
+def read_statistics(info: Info, keys: Iterable[str]) -> dict[int | None, dict[str, dict[str, Any]]]:
+    """Stored statistics of episodes (by `episode_index`) and of the whole (None): feature -> name -> numbers.
+
+    What is not stored is left out.
+
+    Raises:
+        DataError: they are damaged.
+    """
+    wanted = set(keys)
+    found: dict[int | None, dict[str, dict[str, Any]]] = {}
+    if (info.path / STATS_V3).is_file():  # of v2.0 and v3.0
+        with border(info.path, STATS_V3):
+            total = json.loads((info.path / STATS_V3).read_bytes())
+            found[None] = {key: dict(value) for key, value in total.items() if key in wanted}
+    if info.version == 2 and (info.path / STATS_V2).is_file():
+        rows = _lines(info.path, STATS_V2)
+        with border(info.path, STATS_V2):
+            for row in rows:
+                stats = {key: dict(value) for key, value in row["stats"].items() if key in wanted}
+                found[int(row["episode_index"])] = stats
+    for path in sorted((info.path / EPISODES_V3).glob("*/*.parquet")) if info.version == 3 else ():
+        name = str(path.relative_to(info.path))
+        with border(info.path, name), open_table(path) as file:
+            columns = [column for column in file.schema_arrow.names if _of_statistics(column, wanted)]
+            table = file.read(columns=["episode_index", *columns], use_threads=False)
+            for row in table.to_pylist():
+                stats = {}
+                for column in columns:
+                    if row[column] is not None:
+                        _, key, statistic = column.split("/")
+                        stats.setdefault(key, {})[statistic] = row[column]
+                found[int(row["episode_index"])] = stats
+    return found
+
+
+def _of_statistics(column: str, wanted: set[str]) -> bool:
+    """Whether a column is `stats/KEY/NAME` of a wanted feature."""
+    parts = column.split("/")
+    return len(parts) == 3 and parts[0] == "stats" and parts[1] in wanted

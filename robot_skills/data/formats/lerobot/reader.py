@@ -13,7 +13,7 @@ from robot_skills.data.episode import Episode
 from robot_skills.data.formats.base import DataError, Problem
 from robot_skills.data.formats.border import border, wrong
 from robot_skills.data.formats.layout import last_step
-from robot_skills.data.formats.lerobot.episodes import Entry, read_entries, read_tasks
+from robot_skills.data.formats.lerobot.episodes import Entry, read_entries, read_statistics, read_tasks
 from robot_skills.data.formats.lerobot.info import DONE, INFO, SUCCESS, TOLERANCE, Info, native_terms
 from robot_skills.data.formats.lerobot.own import Own
 from robot_skills.data.formats.lerobot.tables import ImageRows, TableRows, numbers
@@ -51,6 +51,7 @@ class LeRobotSource:
             message = f"{len(self._own)} episodes were exported, and {len(self._entries)} are listed."
             raise wrong(path, "count", message)
         self._tables = TableRows(path)
+        self._statistics: dict[int | None, dict[str, dict[str, Any]]] | None = None
         self._videos: OrderedDict[str, VideoIndex] = OrderedDict()
 
     @property
@@ -80,6 +81,19 @@ class LeRobotSource:
         }
         arrays = {name: self._array(table, name, index) for name in self._columns.arrays}
         return self._episode(table, arrays, images, index)
+
+    def stored_statistics(self, index: int | None) -> dict[str, dict[str, Any]]:
+        """Statistics that the data set carries of an episode, or of the whole: array -> name -> numbers.
+
+        Raises:
+            DataError: they are damaged.
+        """
+        names = {key: name for name, key in self._columns.arrays.items()}
+        if self._statistics is None:
+            self._statistics = read_statistics(self.info, names)
+        number = None if index is None else self._entries[index].number
+        stored = self._statistics.get(number, {})
+        return {names[key]: values for key, values in stored.items()}
 
     # The table ----------------------------------------------------------------------------------------
 

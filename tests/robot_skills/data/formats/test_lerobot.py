@@ -11,15 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from robot_skills.data.episode import Episode
-from robot_skills.data.formats import native
+from robot_skills.data.formats import native, recognise
 from robot_skills.data.formats.base import Format, WriteOptions
 from robot_skills.data.formats.lerobot import v21, v30
 from robot_skills.data.meta import Feature, StoreMeta
 from robot_skills.errors import InputError
 from robot_skills.robot import ActionSpace
 from robot_skills.skill import SkillCall
+from tests.robot_skills.data.formats import stores
+from tests.robot_skills.data.formats.stores import data_sets, fresh
 
 pq = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("av")
@@ -289,3 +293,19 @@ def test_empty_and_impossible(tmp_path: Path, form: Format) -> None:
     with pytest.raises(InputError, match="not finite"):
         form.write(meta, [smooth_episode(meta, 4), wrong], tmp_path / "set", WriteOptions())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty"]
+
+
+@BOTH
+@settings(
+    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=data_sets(), video=st.booleans())
+def test_any_store_comes_back(
+    form: Format, tmp_path: Path, data: tuple[StoreMeta, list[Episode]], video: bool
+) -> None:
+    meta, made = data
+    path = fresh(tmp_path, "set")
+    written = form.write(meta, iter(made), path, LOSSLESS if video else IN_TABLE)
+    assert written.not_carried == []
+    assert recognise(path).name == form.name
+    stores.assert_same(form.open(path), meta, made)

@@ -85,6 +85,17 @@ def test_features_in_native_terms(root: Path, version: int) -> None:
     assert episode.images["front"][:].shape == (15, 48, 64, 3)
 
 
+def test_stored_statistics(root: Path, version: int) -> None:
+    source = FORMATS[version].open(root)
+    for index in range(2):
+        stored, episode = source.stored_statistics(index), source.read(index)
+        for name in ("state", "action", "next.done"):
+            rows = episode.rows(name).reshape(len(episode), -1).astype(float)
+            for key in ("mean", "std", "min", "max"):
+                np.testing.assert_allclose(stored[name][key], getattr(rows, key)(axis=0), rtol=1e-5)
+    assert set(source.stored_statistics(None)) == (set(stored) if version == 3 else set())
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
