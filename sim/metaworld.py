@@ -1,8 +1,8 @@
 """MetaWorld's 50 tasks for a Sawyer arm (Yu et al. 2020; version 3 of the environments), with their experts.
 
     action   (4,) in [-1, 1]: dx dy dz, 1.0 = 0.01 m a control step, and gripper, -1 open, +1 closed
-    state    (4,): place of the hand in m (the world's frame, the arm's base at its origin) and the distance of
-             the fingers in m
+    state    (4,): place of the hand in m (frame of the world, whose origin is the base) and the distance
+             of the fingers in m
 
 A control step is 0.0125 s. The experts read the simulator's state.
 """

@@ -63,6 +63,8 @@ class RobosuiteWorld:
         InputError: robosuite is not installed, or the task is not one of `TASKS`.
     """
 
+    SUITE = "robosuite"
+
     def __init__(
         self,
         task: str = "Lift",
@@ -70,19 +72,14 @@ class RobosuiteWorld:
         fast: bool = True,
         lite_physics: bool = True,
     ) -> None:
-        if task not in TASKS:
-            raise unknown("robosuite task", task, TASKS)
-        robosuite = load_robosuite()
-        self._spec = RobotSpec(f"robosuite-{task}", dict(cameras), float(CONTROL_RATE))
-        self._fast, self._steps, self._gripper = fast, 0, -1.0
+        self.task, self._fast, self._lite_physics = task, fast, lite_physics
+        self._steps, self._gripper = 0, -1.0
         self._renderer: Renderer | None = None
         self._renderer_model: Any = None
+        base, options = self._task()
+        self._spec = RobotSpec(f"{self.SUITE}-{task}", dict(cameras), float(CONTROL_RATE))
         with _without_robot_model():
-            self._env: Any = _task_class(robosuite.environments.base.REGISTERED_ENVS[task], fast)(
-                robots="Panda",
-                controller_configs=robosuite.load_composite_controller_config(
-                    controller="BASIC", robot="Panda"
-                ),
+            self._env: Any = _task_class(base, fast)(
                 has_renderer=False,
                 has_offscreen_renderer=False,
                 renderer="mujoco",  # the other one opens a window
@@ -91,12 +88,19 @@ class RobosuiteWorld:
                 control_freq=CONTROL_RATE,
                 lite_physics=lite_physics,
                 ignore_done=True,
-                seed=0,
+                **options,
             )
         names = [self._model.camera(i).name for i in range(self._model.ncam)]
         for name in cameras:
             if name not in names:
                 raise unknown("camera", name, names)
+
+    def _task(self) -> tuple[Any, dict[str, Any]]:
+        """Give the robosuite class of the task and what it is made with."""
+        if self.task not in TASKS:
+            raise unknown("robosuite task", self.task, TASKS)
+        classes = load_robosuite().environments.base.REGISTERED_ENVS
+        return classes[self.task], {"robots": "Panda", "seed": 0}  # whose default controller is OSC_POSE
 
     @property
     def spec(self) -> RobotSpec:
@@ -162,17 +166,16 @@ class RobosuiteWorld:
 
     def tool(self) -> tuple[Array, Array]:
         """Place (3,) in m and rotation (3, 3) of the point between the fingers, in the frame of the base."""
-        site = self._data.site(GRIP_SITE)
-        base = self._data.body("robot0_base")
-        turn = np.asarray(base.xmat, np.float64).reshape(3, 3).T
-        return turn @ (site.xpos - base.xpos), turn @ site.xmat.reshape(3, 3)
+        site, (origin, turn) = self._data.site(GRIP_SITE), self._base()
+        return turn @ (site.xpos - origin), turn @ site.xmat.reshape(3, 3)
 
-    def place_of(self, body: str) -> Array:
-        """Where a body of the scene is, (3,) m in the frame of the base: simulator state, for experts."""
-        base = self._data.body("robot0_base")
-        turn = np.asarray(base.xmat, np.float64).reshape(3, 3).T
-        place: Array = turn @ (self._data.body(body).xpos - base.xpos)
-        return place
+    def body(self, name: str) -> tuple[Array, Array]:
+        """Place (3,) in m and rotation (3, 3) of a body of the scene, in the frame of the base.
+
+        It is simulator state: for experts, not for policies.
+        """
+        body, (origin, turn) = self._data.body(name), self._base()
+        return turn @ (body.xpos - origin), turn @ body.xmat.reshape(3, 3)
 
     def state(self) -> Array:
         """The flattened MuJoCo state: time, positions, velocities."""
@@ -202,6 +205,11 @@ class RobosuiteWorld:
     @property
     def _data(self) -> Any:
         return self._env.sim.data._data
+
+    def _base(self) -> tuple[Array, Array]:
+        """Place of the base in the world, and the rotation (3, 3) of the world in the frame of the base."""
+        base = self._data.body("robot0_base")
+        return np.array(base.xpos), np.array(base.xmat, np.float64).reshape(3, 3).T
 
     def _begin(self, state: Array) -> None:
         """Start an episode at a state: whatever was before, what follows depends on the state alone."""
@@ -275,7 +283,10 @@ def _task_class(base: Any, fast: bool) -> Any:
         "_setup_observables": lambda self: {},
         "_update_observables": lambda self, force=False: None,
     }
-    return type(base)(f"{base.__name__}World", (base,), methods)
+    # The same name, which LIBERO checks; and robosuite, which registers every class, keeps its own.
+    task = type(base)(base.__name__, (base,), methods)
+    require("robosuite", "robosuite").environments.base.REGISTERED_ENVS[base.__name__] = base
+    return task
 
 
 @contextlib.contextmanager
