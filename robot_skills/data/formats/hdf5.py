@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_skills.data.formats.border import border, wrong
+from robot_skills.data.formats.hdf5_probe import PROBER
 from robot_skills.data.formats.rows import LazyRows
 from robot_skills.data.meta import Feature
 from robot_skills.errors import require
@@ -37,6 +38,8 @@ class Hdf5File:
         self._owner = 0
         self._handles: OrderedDict[str, Any] = OrderedDict()
         with border(path, "the file"):
+            if not PROBER.sound(path):
+                raise OSError("HDF5's library hangs or crashes over it")
             self._open()
 
     def _open(self) -> Any:
@@ -57,8 +60,9 @@ class Hdf5File:
 
     def children(self, place: str) -> tuple[str, ...]:
         """What a group holds, in the order of its names."""
-        found = self.find(place)
-        return tuple(sorted(found)) if isinstance(found, self._h5py.Group) else ()
+        with border(self.path, place):
+            found = self.find(place)
+            return tuple(sorted(found)) if isinstance(found, self._h5py.Group) else ()
 
     def arrays(self, place: str) -> Iterator[tuple[str, Any]]:
         """Every array below a group, with its name there; the arrays must not be kept."""
@@ -71,8 +75,9 @@ class Hdf5File:
 
     def attributes(self, place: str) -> dict[str, Any]:
         """The attributes of a group as plain values, arrays as lists; empty if there is no such group."""
-        found = self.find(place)
-        return {} if found is None else {str(name): self._plain(value) for name, value in found.attrs.items()}
+        with border(self.path, f"the attributes of {place}"):
+            attributes = {} if (found := self.find(place)) is None else found.attrs
+            return {str(name): self._plain(value) for name, value in attributes.items()}
 
     def rows(self, place: str, feature: Feature, length: int, episode: int) -> NDArray[Any]:
         """(length, ...) all rows of an array.

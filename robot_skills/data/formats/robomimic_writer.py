@@ -14,6 +14,7 @@ from robot_skills.data.episode import Episode
 from robot_skills.data.formats.base import WriteOptions, Written, whole
 from robot_skills.data.formats.description import OWN, Description, crc, episode_line
 from robot_skills.data.formats.hdf5 import attribute
+from robot_skills.data.formats.hdf5_probe import PROBER
 from robot_skills.data.formats.layout import PART, Naming, lay_out, pieces
 from robot_skills.data.formats.robomimic_source import CONVENTION, DERIVED, KNOWN, UPSIDE_DOWN, Flavour
 from robot_skills.data.meta import StoreMeta
@@ -218,4 +219,5 @@ def write_file(
         for line in writer.close():
             written.lost(line)
         written.episodes, written.frames = writer.episodes, writer.frames
+    PROBER.trust(path)
     return written

@@ -284,3 +284,14 @@ def test_our_file_without_its_description_is_not_taken_for_somebody_else_s(tmp_p
         del file["data"].attrs["robot_skills"]
     with pytest.raises(DataError, match="its description cannot be read"):
         open_source(again)
+
+
+def test_a_file_over_which_the_library_hangs_is_bad_input(tmp_path: Path) -> None:
+    """The heap that holds texts is overwritten with zeros: HDF5 1.14 looks for the end of it for ever."""
+    write_libero(tmp_path / "libero.hdf5")
+    data = bytearray((tmp_path / "libero.hdf5").read_bytes())
+    heap = data.index(b"GCOL")
+    data[heap + 16 : heap + 4096] = bytes(4080)
+    (tmp_path / "libero.hdf5").write_bytes(data)
+    with pytest.raises(DataError, match="hangs or crashes|cannot be read"):
+        open_source(tmp_path / "libero.hdf5")
