@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,9 @@ def test_lazy_images_by_any_slice(tmp_path: Path, form: Format, options: WriteOp
         np.testing.assert_array_equal(rows[start:stop:step], meant[start:stop:step])
     np.testing.assert_array_equal(rows[[7, 149, 7]], meant[[7, 149, 7]])
     np.testing.assert_array_equal(rows[-1], meant[-1])
+    rows[20:30]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(rows))[30:40], meant[30:40])  # in a worker
+    np.testing.assert_array_equal(np.asarray(rows), meant)
     with pytest.raises(IndexError):
         rows[150]
 
