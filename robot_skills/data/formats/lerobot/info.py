@@ -193,8 +193,9 @@ def _native_terms(info: Info) -> tuple[StoreMeta, Columns, tuple[str, ...]]:
                 lost.append(f"{key}: {dtype} are not numbers that the store holds")
             elif key in (STATE, ACTION):
                 arrays["state" if key == STATE else "action"] = key
-                if not fits_float32(np.dtype(feature.dtype)):
-                    lost.append(f"{key}: {dtype}, held as float32")
+                if not fits_float32(np.dtype(feature.dtype)):  # the exact numbers travel along
+                    name = key if key == STATE else "action.float64"
+                    arrays[name], extras[name] = key, feature
             else:
                 name = f"{key}.column" if key in ("state", "end", "target") else _safe(key)
                 arrays[name] = key

@@ -124,6 +124,23 @@ def test_depth_is_reported(root: Path, version: int) -> None:
     read_all(source)
 
 
+def test_numbers_beyond_float32_travel_along(root: Path, version: int) -> None:
+    def finer(columns: dict[str, Any]) -> None:
+        columns["action"] = [[1 / 3, 2.0**-40]] * len(columns["action"])
+
+    for path in root.glob("data/*/*.parquet"):
+        columns = pq.read_table(path).to_pydict()
+        finer(columns)
+        schema = pq.read_schema(path)
+        place = schema.get_field_index("action")
+        schema = schema.set(place, pa.field("action", pa.list_(pa.float64(), 2)))
+        pq.write_table(pa.table(columns, schema), path)
+    change_info(root, lambda info: info["features"]["action"].update(dtype="float64"))
+    episode = FORMATS[version].open(root).read(1)
+    assert episode.extras["action.float64"].tolist() == [[1 / 3, 2.0**-40]] * 15
+    np.testing.assert_array_equal(episode.action, episode.extras["action.float64"].astype(np.float32))
+
+
 def test_several_tasks_in_an_episode(root: Path, version: int) -> None:
     tasks = {"task_index": [0, 1], "task": ["reach", "grasp"]}
     if version == 2:
