@@ -46,8 +46,8 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--picture-distance",
         metavar="D",
         type=float,
-        default=0.05,
-        help="across: largest mean difference of the pictures, 0 to 1 (0.05)",
+        default=0.02,
+        help="across: largest mean difference of the pictures, 0 to 1 (0.02)",
     )
     parser.add_argument("--partners", metavar="N", type=int, default=1, help="across: of each segment (1)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")

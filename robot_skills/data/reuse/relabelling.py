@@ -54,7 +54,9 @@ class RelabelConfig:
         state_distance: root mean square difference of normalised state features (standard deviations) up to
             which the end of a segment counts as the beginning of another. A quarter of a standard deviation
             is about 2 cm of position on the tabletop.
-        picture_distance: mean absolute difference of pixels (of 1) in every camera, up to which it does.
+        picture_distance: mean absolute difference of pixels (of 1) in every camera, up to which it does. On
+            the tabletop a control step changes the front picture by .01 (median of 300), another scene by
+            .056, and in 99 of 100 pairs by .026 or more.
         partners: segments that one is continued with across episodes, at most, the nearest first.
     """
 
@@ -62,7 +64,7 @@ class RelabelConfig:
     gap: int = 2
     across: bool = False
     state_distance: float = 0.25
-    picture_distance: float = 0.05
+    picture_distance: float = 0.02
     partners: int = 1
 
     def __post_init__(self) -> None:
