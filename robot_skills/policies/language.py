@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,7 @@ class LanguageConfig:
             raise InputError('language.model goes with language.kind "open_clip", and that kind needs it.')
 
 
-class LanguageEncoder(nn.Module):
+class LanguageEncoder(nn.Module, ABC):
     """Texts to vectors (N, size). In evaluation mode each text is encoded once and remembered."""
 
     size: int
@@ -79,9 +80,9 @@ class LanguageEncoder(nn.Module):
         index = torch.tensor([place[text] for text in texts], device=vectors.device)
         return vectors.index_select(0, index)
 
+    @abstractmethod
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Encode texts without remembering them, (len(texts), size)."""
-        raise NotImplementedError
 
     def learn_vocabulary(self, texts: Sequence[str]) -> None:
         """Take in the words of the training data; encoders with a vocabulary of their own ignore it."""

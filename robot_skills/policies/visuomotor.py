@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, cast
@@ -82,7 +83,7 @@ def check_inputs(config: VisuomotorConfig) -> None:
     check_range("execute", config.execute, 1, config.chunk)
 
 
-class VisuomotorPolicy(nn.Module):
+class VisuomotorPolicy(nn.Module, ABC):
     """Reads a context (B, tokens, width): the text, the proprioceptive history, and a token a camera.
 
     A subclass names its config's class in `config_class` and its registered name in `name`, and offers
@@ -157,9 +158,9 @@ class VisuomotorPolicy(nn.Module):
         played, over = to_numpy(actions), to_numpy(end)
         return [Chunk(actions=played[i], end=over[i]) for i in range(len(inputs))]
 
+    @abstractmethod
     def act(self, images: Mapping[str, Tensor], history: Tensor, text: list[str]) -> tuple[Tensor, Tensor]:
         """Actions (B, T, A) and end probabilities (B, T), for tensors as in `Batch`."""
-        raise NotImplementedError
 
     # Parts ------------------------------------------------------------------------------------------
 
