@@ -15,10 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import yaml
-
 from robot_skills.errors import InputError, unknown
 from robot_skills.skill import Skill
+from robot_skills.training.configuration import read_yaml
 
 if TYPE_CHECKING:
     from robot_skills.policies.policy import Policy
@@ -39,12 +38,7 @@ def read_card(path: Path) -> Skill:
     Raises:
         InputError: it cannot be read, or is no skill card; the message names the file.
     """
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-    if not isinstance(data, dict):
-        raise InputError(f"{path} is not a skill card: it holds no keys such as 'name' and 'parameters'.")
+    data = read_yaml(path, "skill card")
     try:
         return Skill.from_json(data)
     except InputError as error:

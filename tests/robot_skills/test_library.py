@@ -64,9 +64,9 @@ def with_(**changes: object) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no keys"),
-        ("- a list", "holds no keys"),
-        ("name: [", "cannot be read"),
+        ("", "holds no `key: value` lines"),
+        ("- a list", "holds no `key: value` lines"),
+        ("name: [", "is not YAML"),
         ("name: pick\nsumary: x", "sumary"),
         ("name: pick", "lacks the key"),
         (with_(parameters=3), "not a skill card"),
