@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from robot_skills.errors import InputError
 from robot_skills.policies.language import LanguageConfig
-from robot_skills.policies.settings import check_choice, check_range
+from robot_skills.policies.settings import UNBOUNDED, check_choice, check_ranges
 from robot_skills.policies.star.rotation import ESTIMATORS
 from robot_skills.policies.vision import VisionConfig
 from robot_skills.policies.visuomotor import check_inputs
 from robot_skills.robot import ACTION_SIZE
+
+#: Setting -> lowest and highest value.
+CODES_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "levels": (1, UNBOUNDED),
+    "codes": (2, UNBOUNDED),
+    "latent": (1, UNBOUNDED),
+    "width": (1, UNBOUNDED),
+    "decay": (0, 0.99999),
+    "commitment": (0, UNBOUNDED),
+    "level_dropout": (0, 1),
+    "revive_steps": (0, UNBOUNDED),
+}
+#: As `CODES_BOUNDS`; those of the settings that every visuomotor policy has are in `check_inputs`.
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "layers": (1, UNBOUNDED),
+    "heads": (1, UNBOUNDED),
+    "feature": (1, UNBOUNDED),
+    "offset_width": (1, UNBOUNDED),
+    "teacher_forcing": (0, 1),
+    "code_smoothing": (0, 1),
+    "action_weight": (0, UNBOUNDED),
+    "code_weight": (0, UNBOUNDED),
+    "target_weight": (0, UNBOUNDED),
+    "end_weight": (0, UNBOUNDED),
+    "end_positive_weight": (0, UNBOUNDED),
+    "temperature": (0, UNBOUNDED),
+    "codes_steps": (1, UNBOUNDED),
+    "policy_steps": (1, UNBOUNDED),
+    "batch_size": (1, UNBOUNDED),
+    "learning_rate": (0, UNBOUNDED),
+}
 
 
 @dataclass(frozen=True)
@@ -44,14 +76,8 @@ class CodesConfig:
     revive_steps: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("levels", "latent", "width"):
-            check_range(f"codes.{name}", getattr(self, name), 1)
-        check_range("codes.codes", self.codes, 2)
+        check_ranges(self, CODES_BOUNDS, "codes.")
         check_choice("estimator", self.estimator, tuple(ESTIMATORS))
-        check_range("codes.decay", self.decay, 0, 0.99999)
-        check_range("codes.commitment", self.commitment, 0)
-        check_range("codes.level_dropout", self.level_dropout, 0, 1)
-        check_range("codes.revive_steps", self.revive_steps, 0)
 
 
 @dataclass(frozen=True)
@@ -123,22 +149,7 @@ class StarConfig:
 
     def __post_init__(self) -> None:
         check_inputs(self)
-        for name in (
-            "layers",
-            "heads",
-            "feature",
-            "offset_width",
-            "batch_size",
-            "codes_steps",
-            "policy_steps",
-        ):
-            check_range(name, getattr(self, name), 1)
-        if self.width % self.heads or self.width < 1:
+        check_ranges(self, BOUNDS)
+        if self.width % self.heads:
             raise InputError(f"The width {self.width} is not divisible by {self.heads} heads.")
-        for name in ("teacher_forcing", "code_smoothing"):
-            check_range(name, getattr(self, name), 0, 1)
-        for name in ("action_weight", "code_weight", "target_weight", "end_weight", "end_positive_weight"):
-            check_range(name, getattr(self, name), 0)
-        for name in ("temperature", "learning_rate"):
-            check_range(name, getattr(self, name), 0)
         check_choice("way to pick codes in training (own_codes)", self.own_codes, ("sample", "greedy"))
