@@ -234,8 +234,10 @@ class RobosuiteWorld:
                 self._env.reset_from_xml_string(xml)
         except (ValueError, OSError, SyntaxError, AttributeError) as error:
             reason = str(error).strip().splitlines()
-            why = reason[0] if reason else repr(error)
-            raise InputError(f"The model of the recording cannot be built in robosuite: {why}.") from error
+            why = reason[0].partition(" Available")[0].rstrip(".") if reason else repr(error)
+            raise InputError(
+                f"The model of the recording cannot be built in this robosuite: {why}."
+            ) from error
         self._source = self._env.source
 
     def _opening(self) -> float:

@@ -145,6 +145,12 @@ def test_models_of_other_machines_are_repaired(make: Make) -> None:
         np.testing.assert_allclose(play(world, actions(3)), states, atol=1e-9)
     with pytest.raises(InputError, match=r"no nothing\.stl"):
         world.reset_to(states[0], elsewhere.replace("pedestal.stl", "nothing.stl"))
+    with pytest.raises(
+        InputError, match=r"gripper0_right_hand_visual exists\.$"
+    ):  # as robosuite 1.4 named it
+        world.reset_to(states[0], elsewhere.replace("gripper0_right_", "gripper0_"))
+    world.reset(3)
+    np.testing.assert_array_equal(play(world, actions(3)), states)
 
 
 def test_the_gymnasium_environment(make: Make) -> None:
