@@ -257,7 +257,11 @@ def _training_table(out: Path) -> list[str]:
         "cluster counts as the skill that most of its steps truly are, and all segments of such clusters are "
         "learned from. Where a skill takes more than one argument, its text (drawer or door) is that of the "
         "true skill with most of the segment's steps: a person would name it; press has one argument and "
-        "needs no label. Success as in `skills.md`: the goal holds on the simulator's state.",
+        "needs no label. Success as in `skills.md`: the goal holds on the simulator's state; seeds "
+        f"{FIRST_EVALUATION_SEED:,} and on, the same for all.",
+        "",
+        "Made by `python -m sim.experts.recordings datasets/recordings.yaml -o out/data/recordings`, "
+        "`python benchmarks/segmentation.py score`, `... train open press`, and",
     ]
 
 
