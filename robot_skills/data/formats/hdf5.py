@@ -113,7 +113,9 @@ class Hdf5File:
             return self._plain(value.item())
         if isinstance(value, bytes):
             return value.decode(errors="replace")
-        return [self._plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+        if isinstance(value, (list, tuple)):
+            return [self._plain(item) for item in value]
+        return value if isinstance(value, (str, bool, int, float)) else str(value)  # a reference, say
 
 
 class Hdf5Images(LazyRows):

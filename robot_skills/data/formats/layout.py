@@ -28,7 +28,7 @@ PROPRIOCEPTION = (
     *(f"robot{arm}_{part}" for arm in (0, 1) for part in ("eef_rot_axis_angle", "gripper_width")),
 )
 #: What is simulator state, or holds it, by its name: never taken into the state by itself.
-PRIVILEGED = re.compile(r"object|.*_states?_sim|states?_full|privileged.*")
+PRIVILEGED = re.compile(r"object.*|privileged.*")
 
 
 @dataclass(frozen=True)
@@ -171,9 +171,8 @@ def names_of(parts: Iterable[tuple[str, int]]) -> tuple[str, ...]:
 def choose_state(widths: Mapping[str, int]) -> tuple[str, ...]:
     """Which of the low-dimensional observations are the state.
 
-    Those of `PROPRIOCEPTION` that are there; LIBERO's `joint_states` with its others. If none is, every
-    observation that does not hold simulator state by its name, in alphabetical order; if there is none of
-    those either, all of them.
+    Those of `PROPRIOCEPTION` that are there. If none is, every observation that does not hold simulator
+    state by its name, in alphabetical order; if there is none of those either, all of them.
     """
     known = tuple(key for key in PROPRIOCEPTION if key in widths)
     if known:

@@ -25,7 +25,11 @@ TARGETS = {
 
 @pytest.mark.parametrize("target", TARGETS)
 @settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=data_sets(), compress=st.booleans())
 def test_round_trip(
