@@ -49,7 +49,7 @@ PICTURES: tuple[Check[Film], ...] = (
     Check(
         "nearly_frozen_image",
         "warning",
-        0.6,
+        0.8,
         "Seconds; a codec hides a frozen camera.",
         pictures.nearly_frozen,
     ),

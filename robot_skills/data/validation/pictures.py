@@ -106,14 +106,16 @@ def nearly_frozen(film: Film, seconds: float) -> Iterator[Finding]:
 
 def repeated(film: Film, share: float) -> Iterator[Finding]:
     """Many frames that are the one before: the camera is slower than the control rate."""
-    if len(film.change) < 10:
+    moving = ~film.track.still()
+    same = (film.change == 0) & moving
+    longest = max((stop - start for start, stop in runs(same)), default=0)
+    if moving.sum() < 12 or longest >= moving.sum() / 2:  # too few to tell; or frozen, the check above
         return
-    same = film.change == 0
-    if same.mean() >= share and max((stop - start for start, stop in runs(same)), default=0) < len(same) / 2:
-        rate = film.track.rate * float(1 - same.mean())
+    found = float(same.sum() / moving.sum())
+    if found >= share:
         yield Finding(
-            f"{same.mean():.0%} of the images of {film.camera} are the one before: the camera gives about "
-            f"{rate:.3g} of {film.track.rate:g} frames a second.",
+            f"{found:.0%} of the images of {film.camera} repeat the one before while the robot moves: it "
+            f"gives about {film.track.rate * (1 - found):.3g} of {film.track.rate:g} frames a second.",
             int(same.argmax()) + 1,
         )
 
