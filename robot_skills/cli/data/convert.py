@@ -11,12 +11,12 @@ from robot_skills.cli.console import check_output, escape, make_console, write_j
 
 EPILOG = """\
 formats:
-  native      robot-skills' own store: a folder of raw arrays, memory-mapped; what is trained on
-  robomimic   HDF5 of robomimic, MimicGen, robosuite, Isaac Lab Mimic
-  libero      HDF5 of LIBERO; its images are turned right when read, and back when written
-  lerobot     LeRobotDataset v2.1 and v3.0 (writes v3.0): Parquet and MP4
+  native        robot-skills' own store: a folder of raw arrays, memory-mapped; what is trained on
+  robomimic     HDF5 of robomimic, MimicGen, robosuite, Isaac Lab Mimic
+  libero        HDF5 of LIBERO; its images are turned right when read, and back when written
+  lerobot       LeRobotDataset v2.1 and v3.0 (written: v3.0): Parquet and MP4
   lerobot-v2.1  the same, written as v2.1
-  zarr        replay buffer of diffusion policy: a folder, or one file if OUT ends in .zip
+  zarr          replay buffer of diffusion policy: a folder, or one file if OUT ends in .zip
 
 examples:
   robot-skills data convert pusht_cchi_v7_replay.zarr out/data/pusht --format native
@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser(
         "convert",
         help="write a data set in another format",
-        description="Write the data set IN, of any format, to OUT. Everything that OUT's format can hold is "
+        description="Write the data set IN, of any format, to OUT. Everything that OUT's format can hold is\n"
         "carried by value; what it cannot is listed. OUT appears whole or not at all.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
