@@ -27,7 +27,7 @@ from robot_skills.training.statistics import wilson_interval
 from sim.metaworld import MetaWorld, tasks
 from sim.pusht import PushT
 from sim.robosuite_lift import LiftExpert
-from sim.robosuite_world import TASKS, RobosuiteWorld
+from sim.robosuite_world import TASKS, RobosuiteWorld, load_robosuite
 from sim.world import World
 
 FIRST_SEED = 700_000
@@ -51,9 +51,7 @@ def pusht_fidelity(recordings: Path) -> Iterator[Row]:
             world.act(action[step])
             error = max(error, float(np.abs(world.pose()[:4] - state[step + 1, :4]).max()))
         errors.append(error)
-    found = (
-        f"median {np.median(errors):.0e}, largest {max(errors):.0e}, above 1 px: {sum(e > 1 for e in errors)}"
-    )
+    found = f"median {np.median(errors):.0e}, largest {max(errors):.0e}; {sum(e > 1 for e in errors)} above 1"
     yield "Push-T", f"{len(ends)} human episodes played again, place error in px of 512", found
     differences = []
     for chunk in range(0, len(state), 161 * 10):
@@ -101,6 +99,20 @@ def speed(name: str, world: World, draw: Callable[[np.random.Generator], np.ndar
         f"steps/s without pictures; with {len(pictures)} of {pictures[0]}",
         "; ".join(f"{value:.0f}" for value in rates),
     )
+
+
+def reset_seconds() -> Row:
+    ours = RobosuiteWorld("Lift", cameras={})
+    stock = load_robosuite().make("Lift", robots="Panda", has_offscreen_renderer=False, use_camera_obs=False)
+    found = []
+    for reset in (lambda: ours.reset(FIRST_SEED), stock.reset):
+        reset()
+        start = time.process_time()
+        reset()
+        found.append(f"{time.process_time() - start:.1f}")
+    ours.close()
+    stock.close()
+    return "robosuite Lift", "processor seconds a reset, ours; robosuite's", "; ".join(found)
 
 
 def lift_expert(episodes: int) -> Row:
@@ -154,6 +166,7 @@ def main() -> None:
         speed("Push-T", PushT(), lambda rng: rng.uniform(100, 400, 2)),
         speed("robosuite Lift", RobosuiteWorld("Lift"), unit(7)),
         speed("MetaWorld pick-place-v3", MetaWorld("pick-place-v3"), unit(4)),
+        reset_seconds(),
         lift_expert(args.episodes * 10),
         metaworld_experts(args.episodes),
     ]

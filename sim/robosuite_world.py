@@ -235,9 +235,8 @@ class RobosuiteWorld:
         except (ValueError, OSError, SyntaxError, AttributeError) as error:
             reason = str(error).strip().splitlines()
             why = reason[0].partition(" Available")[0].rstrip(".") if reason else repr(error)
-            raise InputError(
-                f"The model of the recording cannot be built in this robosuite: {why}."
-            ) from error
+            self._env.deterministic_reset = False  # or the next reset would keep the half-built scene
+            raise InputError(f"The recording's model cannot be built in this robosuite: {why}.") from error
         self._source = self._env.source
 
     def _opening(self) -> float:
