@@ -172,11 +172,11 @@ class EpisodeRecord:
             length=int(data["length"]),
             text=str(data["text"]),
             call=None if data.get("call") is None else SkillCall.from_json(data["call"]),
-            scene=data.get("scene") or {},
+            scene=dict(data.get("scene") or {}),
             seed=None if data.get("seed") is None else int(data["seed"]),
             expert=str(data.get("expert", "unknown")),
             outcome=str(data.get("outcome", "succeeded")),
-            attributes=data.get("attributes") or {},
+            attributes=dict(data.get("attributes") or {}),
             intact=crc.pop(LINE, None) in (None, line_crc(data)),
             crc=crc,
         )

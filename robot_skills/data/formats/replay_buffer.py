@@ -103,6 +103,8 @@ class ReplayBufferSource:
                 self.meta, self._layout = own.meta, own.layout
                 if own.episodes != len(self._ends):
                     raise ValueError(f"{own.episodes} episodes were written, and {len(self._ends)} are there")
+                if gone := [name for name in (LINES, LINE_ENDS) if name not in self._arrays]:
+                    raise ValueError(f"{gone[0]}, which holds what is known of each episode, is missing")
         else:
             self.meta, self._layout = self._infer(attributes)
 
