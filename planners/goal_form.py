@@ -16,7 +16,8 @@ from functools import cached_property
 from typing import Any
 
 from planners import vocabulary as words
-from planners.reading import Reading, Thing, listing
+from planners.answers import listing
+from planners.reading import Reading, Thing
 from planners.soundness import Soundness, clauses, parts_of
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Not, Or, atoms, parse

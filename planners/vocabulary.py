@@ -79,6 +79,8 @@ CUES: Mapping[str, frozenset[str]] = {
     "onto": _words("on onto upon atop over top"),
     "off": _words("off unpress deactivate"),
 }
+#: What ends a clause.
+CLAUSE_BREAKS = frozenset({",", ";", ".", ":", "and", "then", "but"})
 PUT_VERBS = CUES["put"] | CUES["stack"]
 #: Verbs that name what no skill here does.
 BEYOND = _words(

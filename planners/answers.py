@@ -1,0 +1,26 @@
+"""Answers that are no plan: why a command cannot be done, and what has to be asked first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from robot_skills.scene_graph import SceneGraph
+
+
+class RefusalError(Exception):
+    """The command cannot be done; the message says why, in words for the person who gave it."""
+
+
+class QuestionError(Exception):
+    """The command can be understood in more than one way; the message is the question to ask."""
+
+
+def absent(scene: SceneGraph, shown: str) -> str:
+    """That a thing is not in a scene, and what is."""
+    return f"There is no {shown} here; there are: {listing(entity.name for entity in scene.entities)}."
+
+
+def listing(names: Iterable[str], joint: str = "and") -> str:
+    """Names as a person lists them: "a, b and c"."""
+    *most, last = names
+    return f"{', '.join(most)} {joint} {last}" if most else last
