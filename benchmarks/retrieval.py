@@ -71,13 +71,15 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the trainings")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--finished", action="store_true", help="the table of what is done; train nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     prepare()
     results = {}
     for seed in args.seeds:
         for variant in args.only:
-            results[variant, seed] = measured(variant, seed)
+            if not args.finished or result_of(variant, seed).exists():
+                results[variant, seed] = measured(variant, seed)
     report(results)
 
 
@@ -176,9 +178,13 @@ def nearest_segments(found: EpisodeStore, folder: Path) -> Path:
     return folder
 
 
+def result_of(variant: str, seed: int) -> Path:
+    return WORK / f"{variant}_{seed}.json"
+
+
 def measured(variant: str, seed: int) -> dict[str, Any]:
     """Train and evaluate, or read what an earlier run came to."""
-    path = WORK / f"{variant}_{seed}.json"
+    path = result_of(variant, seed)
     if not path.exists():
         folder = WORK / "policies" / f"{variant}_{seed}"
         if not (folder / "config.json").exists():
