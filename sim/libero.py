@@ -78,7 +78,7 @@ class LiberoWorld(RobosuiteWorld):
         suite: one of `SUITES`.
         task: one of `tasks(suite)`, or its number among them.
         cameras: name -> (height, width) of what `observe` returns.
-        fast: as in `RobosuiteWorld`.
+        fast, state: as in `RobosuiteWorld`.
 
     Raises:
         InputError: LIBERO is not installed, or there is no such suite, task or camera.
@@ -92,6 +92,7 @@ class LiberoWorld(RobosuiteWorld):
         task: str | int = 0,
         cameras: CameraSizes = DEFAULT_CAMERAS,
         fast: bool = True,
+        state: str = "contract",
     ) -> None:
         names = tasks(suite)
         if isinstance(task, int):
@@ -101,7 +102,7 @@ class LiberoWorld(RobosuiteWorld):
         if task not in names:
             raise unknown(f"task of {suite}", task, names)
         self.suite = suite
-        super().__init__(task, cameras, fast)
+        super().__init__(task, cameras, fast, state=state)
 
     @property
     def language(self) -> str:
@@ -139,11 +140,12 @@ def make_env(
     task: str | int = 0,
     cameras: CameraSizes = DEFAULT_CAMERAS,
     fast: bool = True,
+    state: str = "contract",
     seed: int = 0,
     render_mode: str | None = None,
 ) -> WorldEnv:
     """Make a LIBERO task as a Gymnasium environment: `robot_skills/Libero-v0`."""
-    return WorldEnv(LiberoWorld(suite, task, cameras, fast), seed, render_mode)
+    return WorldEnv(LiberoWorld(suite, task, cameras, fast, state), seed, render_mode)
 
 
 def _package() -> Path:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robot_skills.errors import InputError, require, unknown
-from robot_skills.robot import ACTION_SIZE, Float, Image, Observation, RobotSpec, check_action
+from robot_skills.robot import ACTION_SIZE, STATE_NAMES, Float, Image, Observation, RobotSpec, check_action
 from sim.low_poly import low_poly_visuals
 from sim.mujoco_rendering import CameraSizes, Renderer, load_mujoco
 from sim.robosuite_files import repair_model, with_moved_bodies
@@ -28,7 +28,18 @@ TASKS = ("Lift", "Stack", "PickPlaceCan", "NutAssemblySquare", "Door")
 CONTROL_RATE = 20
 DEFAULT_CAMERAS: CameraSizes = {"agentview": (84, 84), "robot0_eye_in_hand": (84, 84)}
 FILM_CAMERA, FILM_SIZE = "agentview", (480, 640)
-GRIP_SITE = "gripper0_right_grip_site"
+GRIP_SITE, HAND = "gripper0_right_grip_site", "robot0_right_hand"
+FINGERS = ("gripper0_right_finger_joint1", "gripper0_right_finger_joint2")
+
+_ROBOMIMIC = (("robot0_eef_pos", 3), ("robot0_eef_quat", 4), ("robot0_gripper_qpos", 2))
+_LIBERO = (("ee_pos", 3), ("ee_ori", 3), ("gripper_states", 2))
+#: What `Observation.state` may hold: the contract's features; or what recordings hold, in the frame of the
+#: world, under the names that converters give it.
+STATES = {
+    "contract": STATE_NAMES,
+    "robomimic": tuple(f"{key}.{i}" for key, size in _ROBOMIMIC for i in range(size)),
+    "libero": tuple(f"{key}.{i}" for key, size in _LIBERO for i in range(size)),
+}
 
 
 def load_robosuite() -> Any:
@@ -58,9 +69,10 @@ class RobosuiteWorld:
         fast: draw low-poly visual meshes without multisampling, shadows and reflections; else as robosuite.
         lite_physics: one half of each physics step is not computed twice. Recordings of robosuite 1.4 and
             earlier were made without: False reproduces them.
+        state: one of `STATES`: "robomimic" and "libero" for policies trained on such recordings.
 
     Raises:
-        InputError: robosuite is not installed, or the task is not one of `TASKS`.
+        InputError: robosuite is not installed, or there is no such task, camera or state.
     """
 
     SUITE = "robosuite"
@@ -71,13 +83,16 @@ class RobosuiteWorld:
         cameras: CameraSizes = DEFAULT_CAMERAS,
         fast: bool = True,
         lite_physics: bool = True,
+        state: str = "contract",
     ) -> None:
-        self.task, self._fast, self._lite_physics = task, fast, lite_physics
+        if state not in STATES:
+            raise unknown("state", state, STATES)
+        self.task, self._fast, self._state = task, fast, state
         self._steps, self._gripper = 0, -1.0
         self._renderer: Renderer | None = None
         self._renderer_model: Any = None
         base, options = self._task()
-        self._spec = RobotSpec(f"{self.SUITE}-{task}", dict(cameras), float(CONTROL_RATE))
+        self._spec = RobotSpec(f"{self.SUITE}-{task}", dict(cameras), float(CONTROL_RATE), STATES[state])
         with _without_robot_model():
             self._env: Any = _task_class(base, fast)(
                 has_renderer=False,
@@ -160,9 +175,7 @@ class RobosuiteWorld:
         """Render the cameras asked for (None: all, (): none) and read the proprioception."""
         names = self._spec.cameras if cameras is None else cameras
         images = {name: self._render(name) for name in names}
-        position, rotation = self.tool()
-        state = np.concatenate([position, rotation[:, 0], rotation[:, 1], [self._opening()]])
-        return Observation(images, state.astype(np.float32), self._steps / CONTROL_RATE)
+        return Observation(images, self._features().astype(np.float32), self._steps / CONTROL_RATE)
 
     def tool(self) -> tuple[Array, Array]:
         """Place (3,) in m and rotation (3, 3) of the point between the fingers, in the frame of the base."""
@@ -239,10 +252,15 @@ class RobosuiteWorld:
             raise InputError(f"The recording's model cannot be built in this robosuite: {why}.") from error
         self._source = self._env.source
 
-    def _opening(self) -> float:
-        joints = ("gripper0_right_finger_joint1", "gripper0_right_finger_joint2")
-        first, second = (float(self._data.joint(joint).qpos[0]) for joint in joints)
-        return first - second
+    def _features(self) -> Array:
+        fingers = np.array([float(self._data.joint(joint).qpos[0]) for joint in FINGERS])
+        if self._state == "contract":
+            position, rotation = self.tool()
+            return np.concatenate([position, rotation[:, 0], rotation[:, 1], [fingers[0] - fingers[1]]])
+        turn = np.roll(self._data.body(HAND).xquat, -1)  # x y z w, as robosuite has it
+        if self._state == "libero":
+            turn = require("robosuite.utils.transform_utils", "robosuite").quat2axisangle(turn)
+        return np.concatenate([self._data.site(GRIP_SITE).xpos, turn, fingers])
 
     def _render(self, name: str) -> Image:
         if name not in self._spec.cameras:
@@ -309,8 +327,9 @@ def make_env(
     task: str = "Lift",
     cameras: CameraSizes = DEFAULT_CAMERAS,
     fast: bool = True,
+    state: str = "contract",
     seed: int = 0,
     render_mode: str | None = None,
 ) -> WorldEnv:
     """Make a robosuite task as a Gymnasium environment: `robot_skills/Robosuite-v0`."""
-    return WorldEnv(RobosuiteWorld(task, cameras, fast), seed, render_mode)
+    return WorldEnv(RobosuiteWorld(task, cameras, fast, state=state), seed, render_mode)

@@ -123,6 +123,20 @@ def test_low_poly_meshes_look_the_same_and_do_not_touch_the_physics(make: Make) 
     assert make("Lift")._model.nmeshface < 0.4 * make("Lift", False)._model.nmeshface
 
 
+def test_the_state_of_recordings_is_what_robosuite_senses() -> None:
+    world = RobosuiteWorld("Lift", {}, state="robomimic")
+    world.reset(1)
+    play(world, actions(3))
+    seen = world.observe(()).state
+    sensors = super(type(world._env), world._env)._setup_observables()
+    keys = ("robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos")
+    np.testing.assert_allclose(seen, np.concatenate([sensors[key]._sensor({}) for key in keys]), atol=1e-6)
+    assert [name.partition(".")[0] for name in world.spec.state_names[::4]] == list(keys)
+    world.close()
+    with pytest.raises(InputError, match="robomimic"):
+        RobosuiteWorld("Lift", {}, state="robomimc")
+
+
 def test_states_that_do_not_fit_are_refused(make: Make) -> None:
     world = make()
     world.reset(0)
