@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -18,28 +18,31 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robot_skills.errors import require
-from robot_skills.policies.language import LanguageConfig
 from robot_skills.policies.policy import Batch, Stage
-from robot_skills.policies.settings import check_choice, check_range
-from robot_skills.policies.vision import VisionConfig, normalise
-from robot_skills.policies.visuomotor import VisuomotorPolicy, check_inputs
-from robot_skills.robot import ACTION_SIZE
+from robot_skills.policies.settings import UNBOUNDED, check_choice, check_range, check_ranges
+from robot_skills.policies.vision import normalise
+from robot_skills.policies.visuomotor import VisuomotorConfig, VisuomotorPolicy
 
 #: name -> class in `diffusers`, of samplers that share the training schedule.
 SAMPLERS = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler", "dpm": "DPMSolverMultistepScheduler"}
 #: Sine and cosine features of the noise level.
 FREQUENCIES = 32
+#: Setting -> its lowest and highest value.
+BOUNDS = {
+    **dict.fromkeys(
+        ("hidden", "blocks", "noise_steps", "noise_draws", "steps", "batch_size"), (1, UNBOUNDED)
+    ),
+    **dict.fromkeys(("target_weight", "learning_rate"), (0, UNBOUNDED)),
+}
 
 
 @dataclass(frozen=True)
-class DiffusionConfig:
-    """A diffusion policy.
+class DiffusionConfig(VisuomotorConfig):
+    """A diffusion policy; what every visuomotor policy has is described there.
 
     Attributes:
-        cameras, shift, image_size, history, state_size, state_noise, action_size, target_size, vision,
-            language: as of `StarConfig`. Two states, as in the paper, tell where things are moving.
+        history: two states, as in the paper, tell where things are moving.
         chunk, execute: 16 and 8, as in the paper.
-        width: of a context token.
         hidden, blocks: of the residual MLP that denoises.
         noise_steps: of the training schedule (squared cosine), 100 as in the paper.
         sampler: ddpm, ddim or dpm.
@@ -53,19 +56,9 @@ class DiffusionConfig:
         steps, batch_size, learning_rate: of the training, if the recipe does not say.
     """
 
-    cameras: tuple[str, ...] = ("front", "wrist")
-    shift: tuple[int, ...] = (3, 1)
-    image_size: int = 64
     history: int = 2
-    state_size: int = 10
-    state_noise: float = 0.02
-    action_size: int = ACTION_SIZE
-    target_size: int = 3
     chunk: int = 16
     execute: int = 8
-    vision: VisionConfig = field(default_factory=VisionConfig)
-    language: LanguageConfig = field(default_factory=LanguageConfig)
-    width: int = 128
     hidden: int = 512
     blocks: int = 4
     noise_steps: int = 100
@@ -80,12 +73,9 @@ class DiffusionConfig:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        check_inputs(self)
-        for name in ("hidden", "blocks", "noise_steps", "noise_draws", "steps", "batch_size"):
-            check_range(name, getattr(self, name), 1)
+        super().__post_init__()
+        check_ranges(self, BOUNDS)
         check_range("sampler_steps", self.sampler_steps, 1, self.noise_steps)
-        check_range("target_weight", self.target_weight, 0)
-        check_range("learning_rate", self.learning_rate, 0)
         check_choice("sampler", self.sampler, tuple(SAMPLERS))
         check_choice("prediction", self.prediction, ("epsilon", "sample", "v_prediction"))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 import torch
@@ -18,8 +19,9 @@ from robot_skills.errors import InputError
 from robot_skills.policies.language import LanguageConfig, language_encoder
 from robot_skills.policies.policy import Batch, Chunk, PolicyInput, to_numpy
 from robot_skills.policies.registry import FORMAT_VERSION, read_config
-from robot_skills.policies.settings import check_range
+from robot_skills.policies.settings import UNBOUNDED, check_range, check_ranges
 from robot_skills.policies.vision import VisionConfig, VisionEncoder, normalise, random_shift
+from robot_skills.robot import ACTION_SIZE
 from robot_skills.training.configuration import from_mapping, to_mapping
 
 #: Smallest standard deviations that normalisation divides by: what hardly moves is not blown up.
@@ -33,54 +35,58 @@ LIMITS = {"action_low": -1.0, "action_high": 1.0}
 PolicyT = TypeVar("PolicyT", bound="VisuomotorPolicy")
 
 
-class VisuomotorConfig(Protocol):
-    """The settings that `VisuomotorPolicy` reads; each policy's own config says what they mean."""
-
-    @property
-    def cameras(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def shift(self) -> tuple[int, ...]: ...  # noqa: D102
-    @property
-    def image_size(self) -> int: ...  # noqa: D102
-    @property
-    def history(self) -> int: ...  # noqa: D102
-    @property
-    def state_size(self) -> int: ...  # noqa: D102
-    @property
-    def state_noise(self) -> float: ...  # noqa: D102
-    @property
-    def action_size(self) -> int: ...  # noqa: D102
-    @property
-    def target_size(self) -> int: ...  # noqa: D102
-    @property
-    def chunk(self) -> int: ...  # noqa: D102
-    @property
-    def execute(self) -> int: ...  # noqa: D102
-    @property
-    def width(self) -> int: ...  # noqa: D102
-    @property
-    def vision(self) -> VisionConfig: ...  # noqa: D102
-    @property
-    def language(self) -> LanguageConfig: ...  # noqa: D102
+#: Setting -> its lowest and highest value.
+BOUNDS = {
+    **dict.fromkeys(
+        ("history", "state_size", "action_size", "target_size", "chunk", "width"), (1, UNBOUNDED)
+    ),
+    "image_size": (16, UNBOUNDED),
+    "state_noise": (0, UNBOUNDED),
+}
 
 
-def check_inputs(config: VisuomotorConfig) -> None:
-    """Check the settings that `VisuomotorConfig` names.
+@dataclass(frozen=True)
+class VisuomotorConfig:
+    """The settings that every such policy has.
 
-    Raises:
-        InputError: one of them is out of range.
+    Attributes:
+        cameras: names, each with an encoder of its own; none: the policy acts on the state alone.
+        shift: random shift of each camera's images in training, pixels. A wrist camera sees a pixel as
+            fewer millimetres than the front one, but its image is also where the gripper will close.
+        image_size: pixels of a side; 64 renders and trains fastest.
+        history: H, states in `PolicyInput.history`; 1, or more where motion tells what a state does not.
+        state_size: S.
+        state_noise: training noise on the normalised state; .02 is about 2 mm of position.
+        action_size: A.
+        target_size: numbers of the training label `target`; 3 is a position.
+        chunk: T; .8 s at 10 Hz.
+        execute: actions played of a chunk; the probe's 4 of 8.
+        width: of a context token.
     """
-    if len(set(config.cameras)) != len(config.cameras):
-        raise InputError(f"cameras names each camera once, not {list(config.cameras)}.")
-    if len(config.shift) != len(config.cameras):
-        raise InputError(f"shift holds one number a camera ({len(config.cameras)}), not {len(config.shift)}.")
-    for shift in config.shift:
-        check_range("shift", shift, 0, config.image_size // 4)
-    for name in ("history", "state_size", "action_size", "target_size", "chunk", "width"):
-        check_range(name, getattr(config, name), 1)
-    check_range("image_size", config.image_size, 16)
-    check_range("state_noise", config.state_noise, 0)
-    check_range("execute", config.execute, 1, config.chunk)
+
+    cameras: tuple[str, ...] = ("front", "wrist")
+    shift: tuple[int, ...] = (3, 1)
+    image_size: int = 64
+    history: int = 1
+    state_size: int = 10
+    state_noise: float = 0.02
+    action_size: int = ACTION_SIZE
+    target_size: int = 3
+    chunk: int = 8
+    execute: int = 4
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    width: int = 128
+
+    def __post_init__(self) -> None:
+        if len(set(self.cameras)) != len(self.cameras):
+            raise InputError(f"cameras names each camera once, not {list(self.cameras)}.")
+        if len(self.shift) != len(self.cameras):
+            raise InputError(f"shift holds one number a camera ({len(self.cameras)}), not {len(self.shift)}.")
+        check_ranges(self, BOUNDS)
+        check_range("execute", self.execute, 1, self.chunk)
+        for shift in self.shift:
+            check_range("shift", shift, 0, self.image_size // 4)
 
 
 class VisuomotorPolicy(nn.Module, ABC):

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from robot_skills.errors import InputError
-from robot_skills.policies.language import LanguageConfig
 from robot_skills.policies.settings import UNBOUNDED, check_choice, check_ranges
 from robot_skills.policies.star.rotation import ESTIMATORS
-from robot_skills.policies.vision import VisionConfig
-from robot_skills.policies.visuomotor import check_inputs
-from robot_skills.robot import ACTION_SIZE
+from robot_skills.policies.visuomotor import VisuomotorConfig
 
 #: Setting -> lowest and highest value.
 CODES_BOUNDS: Mapping[str, tuple[float, float]] = {
@@ -24,7 +21,7 @@ CODES_BOUNDS: Mapping[str, tuple[float, float]] = {
     "level_dropout": (0, 1),
     "revive_steps": (0, UNBOUNDED),
 }
-#: As `CODES_BOUNDS`; those of the settings that every visuomotor policy has are in `check_inputs`.
+#: As `CODES_BOUNDS`.
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "layers": (1, UNBOUNDED),
     "heads": (1, UNBOUNDED),
@@ -81,22 +78,12 @@ class CodesConfig:
 
 
 @dataclass(frozen=True)
-class StarConfig:
-    """A STAR policy.
+class StarConfig(VisuomotorConfig):
+    """A STAR policy; what every visuomotor policy has is described there.
 
     Attributes:
-        cameras: names, each with an encoder of its own; none: the policy acts on the state alone.
-        shift: random shift of each camera's images in training, pixels. A wrist camera sees a pixel as
-            fewer millimetres than the front one, but its image is also where the gripper will close.
-        image_size: pixels of a side; 64 renders and trains fastest.
-        history: H, states in `PolicyInput.history`; 1, or more where motion tells what a state does not.
-        state_size: S.
-        action_size: A.
-        target_size: numbers of the training label `target`; 3 is a position.
-        state_noise: training noise on the normalised state; .02 is about 2 mm of position.
-        chunk: T; .8 s at 10 Hz.
-        execute: actions played of a chunk; the probe's 4 of 8.
-        width, layers, heads: of the transformer, whose seven tokens need no more.
+        codes: of action chunks.
+        layers, heads: of the transformer, whose seven tokens of `width` need no more.
         feature: size of the features that the offset and the target are read from.
         offset_width: of the two hidden layers of the offset head, which carries the precision.
         teacher_forcing: weight of the offset's loss on the data's own codes; the rest goes to codes the
@@ -114,20 +101,7 @@ class StarConfig:
         codes_steps, policy_steps, batch_size, learning_rate: of the stages, if the recipe does not say.
     """
 
-    cameras: tuple[str, ...] = ("front", "wrist")
-    shift: tuple[int, ...] = (3, 1)
-    image_size: int = 64
-    history: int = 1
-    state_size: int = 10
-    action_size: int = ACTION_SIZE
-    target_size: int = 3
-    state_noise: float = 0.02
-    chunk: int = 8
-    execute: int = 4
     codes: CodesConfig = field(default_factory=CodesConfig)
-    vision: VisionConfig = field(default_factory=VisionConfig)
-    language: LanguageConfig = field(default_factory=LanguageConfig)
-    width: int = 128
     layers: int = 2
     heads: int = 4
     feature: int = 256
@@ -148,7 +122,7 @@ class StarConfig:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        check_inputs(self)
+        super().__post_init__()
         check_ranges(self, BOUNDS)
         if self.width % self.heads:
             raise InputError(f"The width {self.width} is not divisible by {self.heads} heads.")
