@@ -8,15 +8,11 @@ are robosuite's OSC_POSE, gripper -1 open and +1 closed, as in the store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from robot_skills.data.episode import Episode
-from robot_skills.data.formats.base import Format, WriteOptions, Written
 from robot_skills.data.formats.hdf5 import Hdf5File, is_hdf5
-from robot_skills.data.formats.robomimic_source import Flavour, RobomimicSource
-from robot_skills.data.formats.robomimic_writer import write_file
-from robot_skills.data.meta import StoreMeta
+from robot_skills.data.formats.robomimic_source import Flavour
+from robot_skills.data.formats.robomimic_writer import format_of
 from robot_skills.errors import InputError
 
 FLAVOUR = Flavour("libero", "LIBERO HDF5", "_rgb", upside_down=True)
@@ -34,19 +30,4 @@ def recognise(path: Path) -> bool:
         return False
 
 
-def write(meta: StoreMeta, episodes: Iterable[Episode], path: Path, options: WriteOptions) -> Written:
-    """Write a file; one holds the demonstrations of one task.
-
-    Raises:
-        InputError: `path` exists, or an episode does not fit `meta`.
-    """
-    return write_file(meta, episodes, path, options, FLAVOUR)
-
-
-FORMAT = Format(
-    name=FLAVOUR.name,
-    title=FLAVOUR.title,
-    recognise=recognise,
-    open=lambda path: RobomimicSource(path, FLAVOUR),
-    write=write,
-)
+FORMAT = format_of(FLAVOUR, recognise)

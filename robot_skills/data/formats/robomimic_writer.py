@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from robot_skills.data.episode import Episode
-from robot_skills.data.formats.base import WriteOptions, Written, whole
+from robot_skills.data.formats.base import Format, WriteOptions, Written, whole
 from robot_skills.data.formats.description import OWN, Description, crc, episode_line
 from robot_skills.data.formats.hdf5 import attribute
 from robot_skills.data.formats.hdf5_probe import PROBER
 from robot_skills.data.formats.layout import PART, Naming, lay_out, pieces
-from robot_skills.data.formats.robomimic_source import CONVENTION, DERIVED, KNOWN, UPSIDE_DOWN, Flavour
+from robot_skills.data.formats.robomimic_source import (
+    CONVENTION,
+    DERIVED,
+    KNOWN,
+    UPSIDE_DOWN,
+    Flavour,
+    RobomimicSource,
+)
 from robot_skills.data.meta import StoreMeta
 from robot_skills.errors import require
 
@@ -221,3 +228,14 @@ def write_file(
         written.episodes, written.frames = writer.episodes, writer.frames
     PROBER.trust(path)
     return written
+
+
+def format_of(flavour: Flavour, recognise: Callable[[Path], bool]) -> Format:
+    """The format that a flavour of these files is."""
+    return Format(
+        name=flavour.name,
+        title=flavour.title,
+        recognise=recognise,
+        open=lambda path: RobomimicSource(path, flavour),
+        write=lambda meta, episodes, path, options: write_file(meta, episodes, path, options, flavour),
+    )

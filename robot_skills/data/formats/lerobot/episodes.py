@@ -72,8 +72,10 @@ def read_tasks(info: Info) -> dict[int, str]:
         tasks: dict[int, str] = {}
         for row in rows:
             # pandas keeps the texts as the table's index: "task", or without a name.
-            text = next(value for key, value in row.items() if key != "task_index" and isinstance(value, str))
-            tasks[int(row["task_index"])] = text
+            texts = [value for key, value in row.items() if key != "task_index" and isinstance(value, str)]
+            if not texts:
+                raise ValueError("a task has no text")
+            tasks[int(row["task_index"])] = texts[0]
         return tasks
 
 
