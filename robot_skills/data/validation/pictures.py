@@ -109,7 +109,7 @@ def repeated(film: Film, share: float) -> Iterator[Finding]:
     moving = ~film.track.still()
     same = (film.change == 0) & moving
     longest = max((stop - start for start, stop in runs(same)), default=0)
-    if moving.sum() < 12 or longest >= moving.sum() / 2:  # too few to tell; or frozen, the check above
+    if same.sum() < 6 or longest >= moving.sum() / 2:  # too few to tell; or frozen, the check above
         return
     found = float(same.sum() / moving.sum())
     if found >= share:
