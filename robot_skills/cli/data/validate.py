@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 #: Kinds that readers of formats report, beside those of the table of checks.
 READERS = (
     "checksum",
+    "count",
     "damaged",
+    "empty",
     "image",
     "index",
+    "length",
     "missing",
+    "missing_chunk",
+    "shape",
     "task",
     "timestamps",
     "truncated",
