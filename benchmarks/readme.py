@@ -1,4 +1,4 @@
-"""Copy the tables of `results/` into the README, between their markers.
+"""Copy the tables of `results/` into the pages that show them, between their markers.
 
 python benchmarks/readme.py
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from report import RESULTS
 
-README = Path(__file__).parent.parent / "README.md"
+HOUSE = Path(__file__).parent.parent
+PAGES = ("README.md", "docs/simulators.md")
 
 
 def table(name: str) -> str:
@@ -22,16 +23,16 @@ def table(name: str) -> str:
 
 def main() -> None:
     """Fill `<!-- results NAME -->` to `<!-- end -->` anew."""
-    text = README.read_text()
-    filled = re.sub(
-        r"(<!-- results (\w+) -->\n).*?(<!-- end -->)",
-        lambda match: f"{match.group(1)}{table(match.group(2))}\n{match.group(3)}",
-        text,
-        flags=re.DOTALL,
-    )
-    temporary = README.with_name(".README.md")
-    temporary.write_text(filled)
-    temporary.replace(README)
+    for page in (HOUSE / name for name in PAGES):
+        filled = re.sub(
+            r"(<!-- results (\w+) -->\n).*?(<!-- end -->)",
+            lambda match: f"{match.group(1)}{table(match.group(2))}\n{match.group(3)}",
+            page.read_text(),
+            flags=re.DOTALL,
+        )
+        temporary = page.with_name(f".{page.name}")
+        temporary.write_text(filled)
+        temporary.replace(page)
 
 
 if __name__ == "__main__":
