@@ -34,7 +34,11 @@ SIZE, EPISODES, LENGTH, BATCH = 96, 20, 100, 64
 PEERS = Path("out/peers")
 #: environment -> python, script and what it prints {"name": ..., "seconds": ...} for.
 LOADERS = {
-    "robomimic": ("robomimic 0.3.0 SequenceDataset", "benchmarks/peers/robomimic_loading.py", "robomimic.hdf5"),
+    "robomimic": (
+        "robomimic 0.3.0 SequenceDataset",
+        "benchmarks/peers/robomimic_loading.py",
+        "robomimic.hdf5",
+    ),
     "lerobot-0.4.4": ("LeRobotDataset 0.4.4", "benchmarks/peers/lerobot_loading.py", "lerobot"),
 }
 

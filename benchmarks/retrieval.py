@@ -25,6 +25,7 @@ from robot_skills.cli.collect import TabletopDemonstrator
 from robot_skills.cli.console import make_console
 from robot_skills.cli.eval import TabletopRunner
 from robot_skills.data.collection import collect
+from robot_skills.data.files import write_text
 from robot_skills.data.meta import META
 from robot_skills.data.reuse.retrieval import (
     RetrievalConfig,
@@ -34,7 +35,7 @@ from robot_skills.data.reuse.retrieval import (
     retrieve,
 )
 from robot_skills.data.reuse.subtrajectories import SubTrajectories
-from robot_skills.data.store import EpisodeStore, write_text
+from robot_skills.data.store import EpisodeStore
 from robot_skills.library import SkillLibrary
 from robot_skills.training.evaluation import evaluate
 from robot_skills.training.recipe import CollectRecipe, DataChoice, PolicyChoice, StageSettings, TrainRecipe

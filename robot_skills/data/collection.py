@@ -19,8 +19,9 @@ from typing import Any
 from rich.console import Console
 
 from robot_skills.data.episode import Episode
+from robot_skills.data.files import write_text
 from robot_skills.data.meta import META
-from robot_skills.data.store import EpisodeStore, write_text
+from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 from robot_skills.training.configuration import to_mapping
 from robot_skills.training.parallel import map_in_order

@@ -18,8 +18,6 @@ Checksums are compared by `EpisodeStore.verify`, when data is checked or convert
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import zlib
@@ -34,16 +32,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_skills.data.episode import LINE, Episode, EpisodeRecord, line_crc
+from robot_skills.data.files import (
+    EPISODES,
+    keep_text,
+    read_episodes,
+    resolve_text,
+    take_lock,
+    write_all,
+    write_text,
+)
 from robot_skills.data.meta import IMAGES, META, Feature, StoreMeta
 from robot_skills.data.statistics import statistics
 from robot_skills.errors import InputError, unknown
 from robot_skills.robot import OSC_POSE, STATE_NAMES, ActionSpace, Float, Image
 
-EPISODES, LOCK, TEXTS = "episodes.jsonl", ".lock", "texts"
 #: Rows of an array that are written at a time.
 BLOCK = 256
-#: Attributes longer than this lie in `texts`; the episode's line then holds {TEXT_KEY: sha256}.
-LONG_TEXT, TEXT_KEY = 4096, "$text"
 
 
 class EpisodeStore:
@@ -114,14 +118,14 @@ class EpisodeStore:
         folder = Path(folder)
         meta = StoreMeta.read(folder)
         if not append:
-            episodes, committed = _read_episodes(folder)
+            episodes, committed = read_episodes(folder)
             store = cls(folder, meta, episodes)
             store._committed = committed
             store._check_sizes()
             return store
-        lock = _take_lock(folder)
+        lock = take_lock(folder)
         try:
-            episodes, committed = _read_episodes(folder)
+            episodes, committed = read_episodes(folder)
             store = cls(folder, meta, episodes)
             store._check_sizes()
             store._lock = lock
@@ -240,7 +244,7 @@ class EpisodeStore:
             expert=record.expert,
             outcome=record.outcome,
             extras={name: self.extra(name)[record.rows] for name in self.meta.extras},
-            attributes={name: self._resolve(value) for name, value in record.attributes.items()},
+            attributes={name: resolve_text(self.folder, value) for name, value in record.attributes.items()},
         )
 
     def verify(self, index: int) -> list[str]:
@@ -284,7 +288,9 @@ class EpisodeStore:
             raise InputError(f"{self.folder} is open for reading: open it with append=True.")
         episode.check(self.meta)
         record = {"episode": len(self._episodes), "start": self.frames, **episode.to_json()}
-        record["attributes"] = {name: self._keep(value) for name, value in record["attributes"].items()}
+        record["attributes"] = {
+            name: keep_text(self.folder, value) for name, value in record["attributes"].items()
+        }
         record["crc"] = {LINE: line_crc(record)}
         ends = {name: file.seek(0, os.SEEK_END) for name, file in self._writers.items()}
         try:
@@ -292,7 +298,7 @@ class EpisodeStore:
                 rows = episode.rows(name)
                 blocks = (rows[start : start + BLOCK] for start in range(0, len(episode), BLOCK))
                 record["crc"][name] = self._append_blocks(name, blocks, feature.dtype)
-            _write(self._writers[EPISODES], (json.dumps(record) + "\n").encode())
+            write_all(self._writers[EPISODES], (json.dumps(record) + "\n").encode())
             os.fsync(self._writers[EPISODES].fileno())
         except BaseException:  # a full disk, an interrupt: keep the arrays in step with the lines
             for name, end in ends.items():
@@ -308,7 +314,7 @@ class EpisodeStore:
         for block in blocks:
             data = np.ascontiguousarray(block, dtype).tobytes()
             crc = zlib.crc32(data, crc)
-            _write(self._writers[name], data)
+            write_all(self._writers[name], data)
         os.fsync(self._writers[name].fileno())
         return crc
 
@@ -330,31 +336,6 @@ class EpisodeStore:
         self._maps.clear()
         self._open_writers(sum(map(len, lines)))
         return dropped
-
-    def _keep(self, value: Any) -> Any:
-        """Write a long text once, and give its reference; anything else stays as it is."""
-        if not isinstance(value, str) or len(value) <= LONG_TEXT:
-            return value
-        name = hashlib.sha256(value.encode()).hexdigest()
-        path = self.folder / TEXTS / f"{name}.txt"
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            write_text(path, value)
-        return {TEXT_KEY: name}
-
-    def _resolve(self, value: Any) -> Any:
-        if not isinstance(value, dict) or set(value) != {TEXT_KEY}:
-            return value
-        path = self.folder / TEXTS / f"{value[TEXT_KEY]}.txt"
-        try:
-            text = path.read_bytes().decode()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is missing or damaged: {error}. Copy the data set again.") from error
-        if hashlib.sha256(text.encode()).hexdigest() != value[TEXT_KEY]:
-            raise InputError(
-                f"{path} is damaged: its content does not match its name. Copy the data set again."
-            )
-        return text
 
     def _open_writers(self, committed: int) -> None:
         """Open every file at the end of what is committed, and cut off the rest."""
@@ -391,79 +372,9 @@ class EpisodeStore:
         return self._maps[name]
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, sync it, then give it its name."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:  # as given: no line end is translated
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _write(file: FileIO, data: bytes) -> None:
-    """Write all of it; an unbuffered file may take less at a time."""
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) :]
-
-
 def _crc(rows: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
 
 
-def check_description(folder: Path) -> None:
-    """Compare a store's `meta.json` with its checksum, where it has one.
-
-    Raises:
-        InputError: they differ.
-    """
-    content = json.loads((folder / META).read_text())
-    if content.get("crc") not in (None, line_crc(content)):
-        raise InputError(
-            f"{folder / META} is not as it was written: copy the data set again, or, if it was changed on "
-            'purpose, take its key "crc" out.'
-        )
-
-
 def _visible(folder: Path) -> Iterable[Path]:
     return (path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _read_episodes(folder: Path) -> tuple[list[EpisodeRecord], int]:
-    """Read the committed lines; a last line without its newline was never committed.
-
-    Returns:
-        The records, and the length in bytes of their lines.
-    """
-    path = folder / EPISODES
-    try:
-        content = path.read_bytes() if path.exists() else b""
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    committed = content.rfind(b"\n") + 1
-    records: list[EpisodeRecord] = []
-    for number, line in enumerate(content[:committed].splitlines(), start=1):
-        start = records[-1].rows.stop if records else 0
-        try:
-            record = EpisodeRecord.from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise InputError(f"{path}, line {number} is damaged: {error!r}.") from error
-        if (record.episode, record.start) != (number - 1, start) or record.length < 1:
-            raise InputError(
-                f"{path}, line {number} should be episode {number - 1} from row {start}, "
-                f"not episode {record.episode} from row {record.start} with {record.length} rows."
-            )
-        records.append(record)
-    return records, committed
-
-
-def _take_lock(folder: Path) -> BinaryIO:
-    """Lock a store against a second writer; the lock goes when the process does."""
-    file = (folder / LOCK).open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise InputError(f"Another process is appending to {folder}: wait for it, or stop it.") from error
-    return file

@@ -16,7 +16,8 @@ from robot_skills.data.collection import (
     next_seed,
     open_collection,
 )
-from robot_skills.data.store import EpisodeStore, write_text
+from robot_skills.data.files import write_text
+from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 from robot_skills.robot import Robot
 from robot_skills.teleop.keys import COMMANDS, GRIPPER, Command, Pressed, Status, Window, motion

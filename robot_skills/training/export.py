@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from robot_skills import __version__
-from robot_skills.data.store import EpisodeStore, write_text
+from robot_skills.data.files import write_text
+from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 from robot_skills.library import CARD, PRETRAINED
 from robot_skills.policies.policy import Policy

@@ -1,10 +1,6 @@
 """Runs in an environment of LeRobot's: opens data sets with its own LeRobotDataset and compares every item.
 
-    python lerobot_check.py FOLDER    holds NAME/ (a data set) and NAME.npz, NAME.json (what is expected)
-
-LeRobot decodes video through torchvision's VideoReader, which torchvision has dropped, or through torchcodec,
-which needs FFmpeg's libraries. So that LeRobot's own choice of frames by time stamps runs, a reader with
-VideoReader's interface stands in for it here; decoding itself is PyAV's, as it was in torchvision.
+python lerobot_check.py FOLDER    holds NAME/ (a data set) and NAME.npz, NAME.json (what is expected)
 """
 
 from __future__ import annotations
@@ -12,45 +8,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import av
+import lerobot_video  # noqa: F401  (before LeRobot)
 import numpy as np
 import torch
-
-# torchvision's wheels are built for CUDA's torch: beside a CPU build two operators are not declared.
-LIBRARY = torch.library.Library("torchvision", "DEF")
-LIBRARY.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-LIBRARY.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-import torchvision  # noqa: E402
-
-
-class VideoReader:
-    """The part of `torchvision.io.VideoReader` (backend "pyav") that LeRobot uses."""
-
-    def __init__(self, path: str, stream: str) -> None:
-        self.container = av.open(path)
-        self._video = getattr(self.container.streams, stream)[0]
-
-    def seek(self, time: float, keyframes_only: bool = False) -> None:
-        self.container.seek(int(time / self._video.time_base), any_frame=False, stream=self._video)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for frame in self.container.decode(self._video):
-            image = torch.as_tensor(frame.to_rgb().to_ndarray()).permute(2, 0, 1)
-            yield {"data": image, "pts": float(frame.pts * frame.time_base)}
-
-
-torchvision.set_video_backend = lambda backend: None
-torchvision.io.VideoReader = VideoReader
-
-from lerobot.datasets.compute_stats import get_feature_stats  # noqa: E402
-from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: E402
+from lerobot.datasets.compute_stats import get_feature_stats
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 
 def bounds(dataset: Any, episode: int) -> tuple[int, int]:

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from robot_skills.data.episode import Episode
+from robot_skills.data.files import EPISODES, check_description
 from robot_skills.data.formats.base import DataError, Format, Problem, WriteOptions, Written
 from robot_skills.data.meta import META, StoreMeta
-from robot_skills.data.store import EPISODES, EpisodeStore, check_description
+from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 
 

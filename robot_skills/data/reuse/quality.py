@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from robot_skills.data.files import write_text
 from robot_skills.data.reuse.subtrajectories import Index, Scaling
-from robot_skills.data.store import EpisodeStore, write_text
+from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 from robot_skills.policies.settings import check_range
 from robot_skills.robot import Float

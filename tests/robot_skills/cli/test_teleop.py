@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from robot_skills.cli.main import main
-from robot_skills.data.store import EPISODES, EpisodeStore
+from robot_skills.data.files import EPISODES
+from robot_skills.data.store import EpisodeStore
 from robot_skills.teleop.keys import Status
 
 pytest.importorskip("pybullet")

@@ -103,7 +103,7 @@ def test_a_writer_killed_outright_loses_nothing_that_was_committed(tmp_path: Pat
 
 def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_store(tmp_path / "data", episodes=1)
-    inner = store_module._write
+    inner = store_module.write_all
 
     def write(file, data):  # type: ignore[no-untyped-def]
         if file.name.endswith("action.bin"):
@@ -111,7 +111,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pyt
         inner(file, data)
 
     with EpisodeStore.open(folder, append=True) as store:
-        monkeypatch.setattr(store_module, "_write", write)
+        monkeypatch.setattr(store_module, "write_all", write)
         with pytest.raises(OSError, match="No space"):
             store.append(make_episode(1))
         monkeypatch.undo()

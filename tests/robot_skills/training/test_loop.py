@@ -179,7 +179,9 @@ def test_faulty_data_is_refused_before_training_unless_asked_for(tmp_path: Path,
         for seed in range(4):
             store.append(make_episode(seed, state=np.zeros((12, 10), np.float32)))
     recipe = make_recipe(folder)
-    with pytest.raises(InputError, match=r"frozen is not fit to train on: .*state stays the same.*`check: false`"):
+    with pytest.raises(
+        InputError, match=r"frozen is not fit to train on: .*state stays the same.*`check: false`"
+    ):
         train(recipe, tmp_path / "run", False, "train", Console(quiet=True))
     train(dataclasses.replace(recipe, check=False), tmp_path / "run", False, "train", Console(quiet=True))
     assert (tmp_path / "run" / "config.json").is_file()
