@@ -84,7 +84,8 @@ def _lines(root: Path, name: str) -> list[dict[str, Any]]:
         raise wrong(root, "missing", f"There is no {name}.")
     with border(root, name):
         content = (root / name).read_bytes().decode()
-        rows = [json.loads(line) for line in content.splitlines() if line.strip()]
+        # Texts may hold U+2028 and its like, at which `splitlines` would cut.
+        rows = [json.loads(line) for line in content.split("\n") if line.strip()]
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("a line is not a record")
         return rows

@@ -301,7 +301,11 @@ def test_empty_and_impossible(tmp_path: Path, form: Format) -> None:
 
 @BOTH
 @settings(
-    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=data_sets(), video=st.booleans())
 def test_any_store_comes_back(
@@ -313,3 +317,10 @@ def test_any_store_comes_back(
     assert written.not_carried == []
     assert recognise(path).name == form.name
     stores.assert_same(form.open(path), meta, made)
+
+
+@BOTH
+def test_texts_may_hold_any_line_separator(form: Format, tmp_path: Path) -> None:
+    meta, text = simple_meta(), "a\u2028b\x85c\x1dd\r\ne"
+    form.write(meta, [replace(smooth_episode(meta, 3), text=text)], tmp_path / "set", IN_TABLE)
+    assert form.open(tmp_path / "set").read(0).text == text
