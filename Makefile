@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint peers bench pretrained clean
+.PHONY: help setup demo test lint peers bench studies pretrained clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,9 +42,23 @@ peers: $(VENV)/.stamp-dev  ## our exports read by robomimic's and LeRobot's own 
 	PYTHON=$(PYTHON) sh tests/peers/lerobot.sh
 
 bench: $(VENV)/.stamp-dev  ## every table in benchmarks/results, and the README's
-	for table in simulation experts latency skills planning_goals commands readme; do \
+	for table in simulation experts latency skills planning_goals commands data_loading \
+		demonstration_quality robosuite_rendering simulators readme; do \
 		$(BIN)/python benchmarks/$$table.py || exit 1; \
 	done
+
+PUSHT ?= pusht_cchi_v7_replay.zarr
+studies: $(VENV)/.stamp-dev  ## tables behind long trainings: Push-T (PUSHT=its zarr folder), segmentation, retrieval (hours)
+	test -e out/data/pusht || $(BIN)/robot-skills data convert $(PUSHT) out/data/pusht --format native
+	for kind in state image; do \
+		$(BIN)/robot-skills train datasets/train_pusht_$$kind.yaml -o out/train/pusht_$$kind --resume || exit 1; \
+	done
+	$(BIN)/python benchmarks/pusht.py --state out/train/pusht_state --image out/train/pusht_image
+	test -e out/data/recordings || $(BIN)/python -m sim.experts.recordings datasets/recordings.yaml -o out/data/recordings
+	$(BIN)/python benchmarks/segmentation.py score
+	$(BIN)/python benchmarks/segmentation.py train open press
+	$(BIN)/python benchmarks/segmentation.py report
+	$(BIN)/python benchmarks/retrieval.py
 
 pretrained: $(VENV)/.stamp-demo  ## collect demonstrations and train the six skills again (about 2 hours on two cores)
 	for skill in pick place push open close press; do \
