@@ -15,11 +15,12 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from robot_skills.data.loader import Windows
+from robot_skills.data.reuse.quality import assess, write_quality
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 from robot_skills.training import recipe as recipe_module
 from robot_skills.training.loop import Trainer, TrainResult, one_cycle
-from robot_skills.training.recipe import PolicyChoice, StageSettings, TrainRecipe
+from robot_skills.training.recipe import DataChoice, PolicyChoice, StageSettings, TrainRecipe
 from robot_skills.training.run import train
 from tests.robot_skills.training.tiny import SIZE, TinyConfig, TinyPolicy, make_episode, make_store
 
@@ -185,3 +186,20 @@ def test_faulty_data_is_refused_before_training_unless_asked_for(tmp_path: Path,
         train(recipe, tmp_path / "run", False, "train", Console(quiet=True))
     train(dataclasses.replace(recipe, check=False), tmp_path / "run", False, "train", Console(quiet=True))
     assert (tmp_path / "run" / "config.json").is_file()
+
+
+def test_good_demonstrations_come_more_often_when_the_recipe_says_so(tmp_path: Path) -> None:
+    folder = make_store(tmp_path / "scored")
+    recipe = dataclasses.replace(make_recipe(folder), data=(DataChoice(str(folder), quality=2.0),))
+    with pytest.raises(InputError, match="robot-skills data score"):
+        train(recipe, tmp_path / "run", False, "train", Console(quiet=True))
+    store = EpisodeStore.open(folder)
+    write_quality(store, assess(store))
+    train(recipe, tmp_path / "run", False, "train", Console(quiet=True))
+    plain = train(make_recipe(folder), tmp_path / "plain", False, "train", Console(quiet=True))
+    weighted = load_file(tmp_path / "run" / "model.safetensors")
+    assert plain.steps > 0
+    assert any(
+        not torch.equal(value, weighted[name])
+        for name, value in load_file(tmp_path / "plain" / "model.safetensors").items()
+    )
