@@ -29,7 +29,7 @@ import numpy as np
 
 from robot_skills.errors import InputError
 from robot_skills.policies.policy import Chunk, Policy, PolicyInput
-from robot_skills.robot import ACTION_SIZE, Float, Observation, Robot, check_action
+from robot_skills.robot import Float, Observation, Robot, check_action
 from robot_skills.skill import Outcome, Skill, SkillCall, Status
 
 log = logging.getLogger(__name__)
@@ -177,11 +177,11 @@ def check_chunk(chunk: Chunk) -> Chunk:
     """Return the chunk if its shapes are right.
 
     Raises:
-        ValueError: they are not (T, 7) and (T,) with T at least 1.
+        ValueError: they are not (T, A) and (T,) with T at least 1.
     """
     actions, end = np.shape(chunk.actions), np.shape(chunk.end)
-    if len(actions) != 2 or actions[0] < 1 or actions[1] != ACTION_SIZE or end != actions[:1]:
-        raise ValueError(f"A chunk has actions (T, {ACTION_SIZE}) and end (T,), not {actions} and {end}.")
+    if len(actions) != 2 or actions[0] < 1 or end != actions[:1]:
+        raise ValueError(f"A chunk has actions (T, A) and end (T,), not {actions} and {end}.")
     return chunk
 
 
@@ -341,7 +341,8 @@ class _Playback:
             self._queue.ask(step, PolicyInput(observation, history, self._text))
         chunk, index = self._queue.at(step, self._wait)
         self._check_preempt()
-        action, end = check_action(chunk.actions[index]), float(chunk.end[index])
+        action = check_action(chunk.actions[index], self._robot.spec.action)
+        end = float(chunk.end[index])
         self._robot.act(action)
         self.steps += 1
         if self._on_step is not None:

@@ -158,15 +158,15 @@ class Robot(Protocol):
         """Stop moving and hold the pose."""
 
 
-def check_action(action: Float) -> Float:
-    """Return the action as float32 clipped to [-1, 1].
+def check_action(action: Float, space: ActionSpace = OSC_POSE) -> Float:
+    """Return the action as float32, clipped to the limits of its space.
 
     Raises:
-        ValueError: the shape is not (7,), or a value is not finite.
+        ValueError: the shape is not (A,), or a value is not finite.
     """
     action = np.asarray(action, np.float32)
-    if action.shape != (ACTION_SIZE,):
-        raise ValueError(f"An action has shape ({ACTION_SIZE},), not {action.shape}.")
+    if action.shape != (space.size,):
+        raise ValueError(f"An action has shape ({space.size},), not {action.shape}.")
     if not np.isfinite(action).all():
         raise ValueError(f"An action holds finite numbers, not {action.tolist()}.")
-    return np.clip(action, -1.0, 1.0)
+    return np.clip(action, np.float32(space.low), np.float32(space.high))
