@@ -169,4 +169,4 @@ def check_action(action: Float, space: ActionSpace = OSC_POSE) -> Float:
         raise ValueError(f"An action has shape ({space.size},), not {action.shape}.")
     if not np.isfinite(action).all():
         raise ValueError(f"An action holds finite numbers, not {action.tolist()}.")
-    return np.clip(action, np.float32(space.low), np.float32(space.high))
+    return np.clip(action, np.array(space.low, np.float32), np.array(space.high, np.float32))
