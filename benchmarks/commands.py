@@ -22,7 +22,8 @@ from rich.console import Console
 from planners.planner import Planner
 from planners.verification import verify
 from robot_skills.cli.plan import add_planner_options, make_planner
-from robot_skills.cli.run import Run, look, skill_sources, tabletop
+from robot_skills.cli.run import Run, skill_sources
+from robot_skills.cli.tabletop import look, tabletop
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import SkillCall
 from robot_skills.training.statistics import wilson_interval

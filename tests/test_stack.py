@@ -13,7 +13,8 @@ from rich.console import Console
 
 from robot_skills.cli.main import main
 from robot_skills.cli.plan import add_planner_options, make_planner
-from robot_skills.cli.run import Run, load_scene, look, tabletop
+from robot_skills.cli.run import Run
+from robot_skills.cli.tabletop import load_scene, look, tabletop
 from robot_skills.execution import ChunkSource, LocalChunks, Pending, execute
 from robot_skills.library import SkillLibrary
 from robot_skills.policies.policy import PolicyInput

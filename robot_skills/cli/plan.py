@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_skills.cli.console import check_output, escape, make_console, write_json
+from robot_skills.cli.tabletop import load_scene, look, tabletop
 from robot_skills.library import SkillLibrary
 
 if TYPE_CHECKING:
@@ -77,8 +78,6 @@ def make_planner(args: argparse.Namespace, skills: Mapping[str, Skill]) -> Plann
 
 def handle(args: argparse.Namespace) -> int:
     """Plan, show, report."""
-    from robot_skills.cli.run import load_scene, look, tabletop
-
     check_output(args.json)
     planner = make_planner(args, SkillLibrary.open(args.library).skills)
     scene = load_scene(args.scene, args.seed)

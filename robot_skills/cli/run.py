@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robot_skills.cli.console import check_output, escape, make_console, silence, write_json
+from robot_skills.cli.console import check_output, escape, make_console, write_json
 from robot_skills.cli.plan import add_planner_options, make_planner, show_result
-from robot_skills.errors import InputError
+from robot_skills.cli.tabletop import load_scene, look, tabletop
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import Outcome, SkillCall, Status
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from planners.planner import PlanResult
     from robot_skills.cli.film import Film
     from robot_skills.execution import ChunkSource, Step
-    from robot_skills.scene_graph import SceneGraph
-    from sim.tabletop.scene import Scene
     from sim.tabletop.world import TabletopWorld
 
 EXAMPLES = """\
@@ -97,42 +95,6 @@ def handle(args: argparse.Namespace) -> int:
     if any(outcome.status is Status.PREEMPTED for outcome in done.outcomes):
         return 130
     return 0 if done.success else 1
-
-
-def load_scene(path: Path | None, seed: int) -> Scene:
-    """The scene of a file, or a sampled one.
-
-    Raises:
-        InputError: the file is no scene, or the seed is negative.
-    """
-    with silence():
-        from sim.tabletop.scene import Scene
-    if path is not None:
-        return Scene.load(path)
-    if seed < 0:
-        raise InputError(f"--seed is 0 or more, not {seed}.")
-    return Scene.sample(seed)
-
-
-@contextlib.contextmanager
-def tabletop(scene: Scene) -> Iterator[TabletopWorld]:
-    """The simulated world with the scene in it."""
-    with silence():
-        from sim.tabletop.world import TabletopWorld
-
-        world = TabletopWorld()
-    try:
-        world.reset(scene)
-        yield world
-    finally:
-        world.close()
-
-
-def look(world: TabletopWorld) -> SceneGraph:
-    """The scene graph that the planner works on: an oracle, read from the simulator's state."""
-    from sim.tabletop.oracle import scene_graph
-
-    return scene_graph(world.state())
 
 
 @contextlib.contextmanager
