@@ -44,7 +44,7 @@ SKILLS = sorted(LAWS)
 SOURCES = ("truth", *METHODS)
 CHANCE_DRAWS = 20
 #: Training of a skill: short, and the same for every source.
-CODES_STEPS, POLICY_STEPS, BATCH = 500, 600, 32
+CODES_STEPS, POLICY_STEPS, BATCH = 1000, 1500, 64
 
 
 def truth_of(record: EpisodeRecord) -> Truth:
