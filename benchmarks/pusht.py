@@ -100,7 +100,7 @@ def main() -> None:
     )
     parser.add_argument("--state", type=Path, nargs="*", default=[], help="folders trained from state")
     parser.add_argument("--image", type=Path, nargs="*", default=[], help="folders trained from images")
-    parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--episodes", type=int, default=300)
     parser.add_argument("--validation", action="store_true", help="other starts, to choose a setting on")
     args = parser.parse_args()
     torch.set_num_threads(1)
