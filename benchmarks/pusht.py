@@ -117,7 +117,8 @@ def main() -> None:
         ["from", "policy", "score", "covered", "minutes trained", "ms a chunk"],
         rows,
         "Score: largest share of the outline covered within 300 steps, over 0.95, at most 1; mean over "
-        "starts, 95 % bootstrap interval over starts. Ours: the last weights of one training run. Published "
+        "starts, 95 % bootstrap interval over starts. Ours: the last weights of one training run; "
+        "from images with the block's recorded keypoints as a label in training only. Published "
         "(Chi et al. 2023, tables 1 and 2; in brackets the best checkpoint): mean of the last 10 "
         "checkpoints of 3 runs, 50 starts each, trained on GPUs. Minutes are wall time on a machine shared "
         "with other work; milliseconds are processor time of one core.",
