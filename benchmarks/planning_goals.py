@@ -11,7 +11,6 @@ every command); what the model writes at first, before the soundness checks; and
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import platform
 import time
@@ -33,6 +32,7 @@ from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 from robot_skills.logic import And, Atom, Formula, Not, Or, parse, parse_atom
 from robot_skills.scene_graph import Entity, SceneGraph
+from robot_skills.training.statistics import wilson_interval
 from sim.tabletop.oracle import TAGS, fitting
 
 HERE = Path(__file__).parent
@@ -98,14 +98,6 @@ def normal(formula: Formula | str | None) -> Any:
     return str(formula)
 
 
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a rate (Wilson 1927)."""
-    rate, spread = successes / trials, z * z / trials
-    middle = (rate + spread / 2) / (1 + spread)
-    half = z * math.sqrt(rate * (1 - rate) / trials + spread / trials / 4) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def first_goal(case: Case, proposal: Proposal) -> Formula | None:
     """What the model wrote before the soundness checks, with the scene's names."""
     form = GoalForm(read_command(case.command, case.scene), case.scene)
@@ -131,7 +123,7 @@ class Tally:
 
     def row(self, name: str) -> str:
         """A line of the table."""
-        low, high = wilson(self.right, self.of)
+        low, high = wilson_interval(self.right, self.of)
         took = f"{self.seconds / self.of:.2f} | {self.processor / self.of:.2f}" if self.seconds else "- | -"
         rate = f"{100 * self.right / self.of:.1f} % | {100 * low:.1f} - {100 * high:.1f} %"
         return f"| {name} | {self.right}/{self.of} | {rate} | {took} |"

@@ -82,7 +82,7 @@ class Windows:
         ]
         self.history, self.chunk, self._weights = history, chunk, weights
         meta = stores[0].meta
-        self.state_names = meta.state_names if state is None else _named(meta, state)
+        self.state_names = state_names(meta, state)
         self._state = np.concatenate([_state(store, state) for store in stores])
         self._action = np.concatenate([store.action for store in stores])
         self._end = np.concatenate([store.end for store in stores])
@@ -141,11 +141,6 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    @property
-    def target_size(self) -> int:
-        """Numbers of the training label."""
-        return int(self._target.shape[1])
 
     @property
     def episodes(self) -> int:
@@ -276,12 +271,14 @@ class Loader:
         return self._windows.batch(indices, self._images, self._ring[step % len(self._ring)] or None)
 
 
-def _named(meta: StoreMeta, patterns: Sequence[str]) -> tuple[str, ...]:
-    """The names of the numbers that patterns of state and extra features select, in order.
+def state_names(meta: StoreMeta, patterns: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of the numbers that patterns of state and extra features select, in order; None: the state's.
 
     Raises:
         InputError: a pattern selects nothing.
     """
+    if patterns is None:
+        return meta.state_names
     return tuple(name for _, names in _selected(meta, patterns) for name in names)
 
 
@@ -310,6 +307,18 @@ def _state(store: EpisodeStore, patterns: Sequence[str] | None) -> Float:
     ]
     joined: Float = np.concatenate(parts, axis=1, dtype=np.float32)
     return joined
+
+
+def target_size(meta: StoreMeta, name: str) -> int:
+    """Numbers of the training label that an array is.
+
+    Raises:
+        InputError: there is no such array.
+    """
+    known = {"target": meta.core()["target"], **meta.extras}
+    if name not in known:
+        raise unknown("feature", name, known)
+    return int(np.prod(known[name].shape))
 
 
 def _target(store: EpisodeStore, name: str) -> Float:

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from robot_skills.data.loader import Windows
+from robot_skills.data.loader import Windows, state_names, target_size
 from robot_skills.data.reuse.quality import read_scores, weights_of
 from robot_skills.data.store import EpisodeStore
 from robot_skills.data.validation.run import check_before_training
@@ -97,11 +97,10 @@ def sizes(store: EpisodeStore, recipe: TrainRecipe) -> dict[str, int]:
     Raises:
         InputError: the recipe names a feature that the data set does not have.
     """
-    windows = Windows([store], (), 1, 1, recipe.state, recipe.target)
     found = {
-        "state_size": len(windows.state_names),
+        "state_size": len(state_names(store.meta, recipe.state)),
         "action_size": store.meta.action.size,
-        "target_size": windows.target_size,
+        "target_size": target_size(store.meta, recipe.target),
     }
     pixels = {size for camera in store.meta.cameras.values() for size in camera}
     return found | ({"image_size": pixels.pop()} if len(pixels) == 1 else {})

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from robot_skills.data.episode import Episode
 from robot_skills.data.files import EPISODES, check_description
-from robot_skills.data.formats.base import DataError, Format, Problem, WriteOptions, Written
+from robot_skills.data.formats.base import DataError, Format, Problem, WriteOptions, Written, whole
 from robot_skills.data.meta import META, StoreMeta
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
@@ -68,18 +66,11 @@ def write(meta: StoreMeta, episodes: Iterable[Episode], path: Path, options: Wri
     Raises:
         InputError: `path` exists, or an episode does not fit `meta`.
     """
-    if path.exists():
-        raise InputError(f"{path} exists: name a new folder.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     written = Written()
-    try:
-        with EpisodeStore.create_from(temporary, meta) as store:
-            for episode in episodes:
-                store.append(episode)
-                written.episodes, written.frames = len(store.episodes), store.frames
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with whole(path) as temporary, EpisodeStore.create_from(temporary, meta) as store:
+        for episode in episodes:
+            store.append(episode)
+            written.episodes, written.frames = len(store.episodes), store.frames
     return written
 
 

@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 
 from robot_skills.data.episode import Episode, EpisodeRecord
-from robot_skills.data.reuse.output import new_store
+from robot_skills.data.new_store import new_store
 from robot_skills.data.reuse.subtrajectories import Scaling
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
@@ -135,16 +135,7 @@ def relabel(
         InputError: nothing can be chained, or the folder is taken.
     """
     began = time.monotonic()
-    chains = neighbours(store, config)
-    within = len(chains)
-    if config.across:
-        chains += crossings(store, config)
-    if not chains:
-        raise InputError(
-            f"{store.folder} holds no segments to chain: none of its episodes names neighbours of one "
-            "recording as its source"
-            + (", and none ends where another begins." if config.across else "; chain --across episodes?")
-        )
+    chains, within = _chains(store, config)
     seen = {_fingerprint(store.view(record.episode)) for record in store.episodes}
     texts, written, across, duplicates = set(), 0, 0, 0
     info = {"relabelled_from": str(store.folder), "relabelling": vars(config)}
@@ -176,6 +167,21 @@ def relabel(
 
 
 # Which segments ---------------------------------------------------------------------------------------
+
+
+def _chains(store: EpisodeStore, config: RelabelConfig) -> tuple[list[Chain], int]:
+    """Every chain, those within a recording first, and how many these are."""
+    chains = neighbours(store, config)
+    within = len(chains)
+    if config.across:
+        chains += crossings(store, config)
+    if not chains:
+        raise InputError(
+            f"{store.folder} holds no segments to chain: none of its episodes names neighbours of one "
+            "recording as its source"
+            + (", and none ends where another begins." if config.across else "; chain --across episodes?")
+        )
+    return chains, within
 
 
 def neighbours(store: EpisodeStore, config: RelabelConfig) -> list[Chain]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from robot_skills.data.episode import Episode
-from robot_skills.data.reuse.output import check_free, new_store
+from robot_skills.data.new_store import check_free, new_store
 from robot_skills.data.reuse.skill_space import SkillSpaceConfig, learn_skill_space, motions
 from robot_skills.data.reuse.subtrajectories import Index, Scaling, SubTrajectories, common_cameras
 from robot_skills.data.store import EpisodeStore

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from robot_skills.data.episode import Episode
+from robot_skills.data.new_store import new_store
 from robot_skills.data.segmentation.segments import Segment
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
@@ -78,7 +79,7 @@ def write_segments(
     info: Mapping[str, Any],
     advance: Callable[[], None] = lambda: None,
 ) -> EpisodeStore:
-    """Write a native store with an episode a segment.
+    """Write a native store with an episode a segment; it appears whole or not at all.
 
     Args:
         source: the recordings.
@@ -95,9 +96,9 @@ def write_segments(
         InputError: the folder holds something already.
     """
     over = max(1, round(OVER * source.meta.control_rate))
-    meta = replace(source.meta, info={**info, "source": source.meta.info})
+    meta = replace(source.meta, info={"source": source.meta.info})
     views: dict[int, Episode] = {}
-    with EpisodeStore.create_from(folder, meta) as store:
+    with new_store(folder, meta, info) as store:
         for part in segments:
             text = text_of(part)
             if text is not None:

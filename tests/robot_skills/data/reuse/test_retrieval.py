@@ -166,7 +166,7 @@ def test_what_cannot_be_retrieved_says_why(target: EpisodeStore, tmp_path: Path)
     raw = RetrievalConfig("raw")
     with pytest.raises(InputError, match="no episodes yet"):
         retrieve(target, other, tmp_path / "new", raw, QUIET)
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="holds a data set already"):
         retrieve(target, target, target.folder, raw, QUIET)
     with pytest.raises(InputError, match="space to retrieve in"):
         RetrievalConfig("pixels")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from robot_skills.data.meta import StoreMeta
+from robot_skills.data.formats.base import whole
+from robot_skills.data.meta import META, StoreMeta
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 
@@ -21,6 +20,8 @@ def check_free(folder: Path) -> None:
     Raises:
         InputError: something is there already.
     """
+    if (folder / META).exists():
+        raise InputError(f"{folder} holds a data set already: name another folder.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists already: name a new or an empty folder.")
 
@@ -40,14 +41,8 @@ def new_store(folder: Path, meta: StoreMeta, info: Mapping[str, Any]) -> Iterato
         InputError: the folder is taken.
     """
     check_free(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        with EpisodeStore.create_from(made, replace(meta, info={**meta.info, **info})) as store:
-            yield store
-        made.chmod(0o755)  # temporary folders are private
-        if folder.exists():
-            folder.rmdir()
-        made.rename(folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    if folder.exists():
+        folder.rmdir()
+    described = replace(meta, info={**meta.info, **info})
+    with whole(folder) as made, EpisodeStore.create_from(made, described) as store:
+        yield store
