@@ -266,7 +266,9 @@ def execute(
         error as its reason.
     """
     began = time.monotonic()
-    playback = _Playback(robot, skill.language(call), chunks, preempt, on_step, config or ExecutionConfig())
+    playback = _Playback(
+        robot, skill.name, skill.language(call), chunks, preempt, on_step, config or ExecutionConfig()
+    )
     limit = skill.timeout if timeout is None else timeout
     try:
         status, reason = playback.run(limit, goal_reached)
@@ -299,13 +301,14 @@ class _Playback:
     def __init__(
         self,
         robot: Robot,
+        skill: str,
         text: str,
         chunks: ChunkSource,
         preempt: threading.Event | None,
         on_step: Callable[[Step], None] | None,
         config: ExecutionConfig,
     ) -> None:
-        self._robot, self._text, self._chunks = robot, text, chunks
+        self._robot, self._skill, self._text, self._chunks = robot, skill, text, chunks
         self._preempt, self._on_step, self._config = preempt, on_step, config
         self._queue = ChunkQueue(chunks, config.lead)
         self._states: deque[Float] = deque(maxlen=chunks.history)
@@ -338,7 +341,7 @@ class _Playback:
             self._states.append(observation.state)
         if asks:
             history = np.stack(self._states).astype(np.float32)
-            self._queue.ask(step, PolicyInput(observation, history, self._text))
+            self._queue.ask(step, PolicyInput(observation, history, self._text, self._skill))
         chunk, index = self._queue.at(step, self._wait)
         self._check_preempt()
         action = check_action(chunk.actions[index], self._robot.spec.action)

@@ -40,7 +40,7 @@ PATIENCE = 180.0
 #: Seconds between two looks at whether an actor is back.
 POLL = 0.05
 
-Message: TypeAlias = tuple[dict[str, Image], Float, float, Float, str]
+Message: TypeAlias = tuple[dict[str, Image], Float, float, Float, str, str]
 
 
 def actor_name(skill: str) -> str:
@@ -83,10 +83,10 @@ class SkillServer:
 
     def predict(self, message: Message) -> tuple[Float, Float]:
         """One inference: the chunk's actions (T, 7) and end probabilities (T,)."""
-        images, state, at, history, text = message
+        images, state, at, history, text, skill = message
         # Copies, because what arrives is read-only and torch wants to share memory it may write to.
         writable = {camera: np.array(image) for camera, image in images.items()}
-        given = PolicyInput(Observation(writable, np.array(state), at), np.array(history), text)
+        given = PolicyInput(Observation(writable, np.array(state), at), np.array(history), text, skill)
         self._busy = True
         try:
             (chunk,) = self._policy.predict([given])
@@ -144,7 +144,7 @@ class ActorChunks:
         return _Asked(
             self._actor,
             self._skill,
-            (images, seen.state, seen.time, given.history, given.text),
+            (images, seen.state, seen.time, given.history, given.text, given.skill),
             self._patience,
         )
 

@@ -41,6 +41,7 @@ class _Span(NamedTuple):
     length: int
     windows: int
     text: str
+    skill: str
     store: int
     weight: float
 
@@ -97,6 +98,7 @@ class Windows:
                 length=record.length,
                 windows=_starts(record, chunk),
                 text=record.text,
+                skill=record.call.skill if record.call else "",
                 store=number,
                 weight=float(within[number][record.episode]),
             )
@@ -187,7 +189,9 @@ class Windows:
             actions=torch.from_numpy(actions),
             end=torch.from_numpy(end),
             text=[self._spans[episode].text for episode in self._episode[indices]],
+            skill=[self._spans[episode].skill for episode in self._episode[indices]],
             target=torch.from_numpy(self._target[self._rows[indices]]),
+            to_go=torch.from_numpy((last - now)[:, 0].astype(np.float32)),
         )
 
     def buffers(self, batch_size: int) -> dict[str, Image]:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robot_skills.errors import require
-from robot_skills.policies.policy import Batch, Stage
+from robot_skills.policies.policy import Batch, Metrics, Stage, Texts
 from robot_skills.policies.settings import UNBOUNDED, check_choice, check_range, check_ranges
 from robot_skills.policies.vision import normalise
 from robot_skills.policies.visuomotor import VisuomotorConfig, VisuomotorPolicy
@@ -96,11 +96,13 @@ class DiffusionPolicy(VisuomotorPolicy):
         self.denoiser = Denoiser(config.chunk * (config.action_size + 1), size, config.hidden, config.blocks)
         self.schedule = scheduler("ddpm", config)
 
-    def act(self, images: Mapping[str, Tensor], history: Tensor, text: list[str]) -> tuple[Tensor, Tensor]:
+    def act(
+        self, images: Mapping[str, Tensor], history: Tensor, text: Texts, skill: Texts
+    ) -> tuple[Tensor, Tensor]:
         """Actions (B, T, A) and end probabilities (B, T), for tensors as in `Batch`."""
         config = self.config
         pixels = {name: normalise(images[name]) for name in self.cameras}
-        context = self.context(pixels, self.normalise_state(history), text).flatten(1)
+        context = self.context(pixels, self.normalise_state(history), text, skill).flatten(1)
         noise = [first_noise(row, config.seed, config.chunk * (config.action_size + 1)) for row in history]
         chunk = torch.stack(noise).to(context.device).view(len(noise), config.chunk, config.action_size + 1)
         sampler = scheduler(config.sampler, config)
@@ -122,11 +124,11 @@ class DiffusionPolicy(VisuomotorPolicy):
         """Take in statistics and words."""
         self.take_statistics(statistics, sample)
 
-    def loss(self, name: str, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, name: str, batch: Batch) -> tuple[Tensor, Metrics]:
         """Squared error of what the network says of noised chunks; augmentation in training mode only."""
         config = self.config
         pixels, state = self.augment(batch)
-        context = self.context(pixels, state, batch["text"]).flatten(1)
+        context = self.context(pixels, state, batch["text"], batch["skill"]).flatten(1)
         end = batch["end"][..., None] * 2 - 1
         clean = torch.cat([self.scale(batch["actions"]), end], dim=-1).flatten(1)
         clean = clean.repeat(config.noise_draws, 1)
@@ -140,7 +142,7 @@ class DiffusionPolicy(VisuomotorPolicy):
         denoising = F.mse_loss(self.denoiser(noised, levels, conditions), wanted)
         target = self.target_loss(batch, self.target(context))
         loss = denoising + config.target_weight * target
-        return loss, {"denoising": denoising.item(), "target": target.item()}
+        return loss, {"denoising": denoising.detach(), "target": target.detach()}
 
     def scale(self, actions: Tensor) -> Tensor:
         """Actions to [-1, 1], by the limits of the data's action space."""

@@ -69,8 +69,10 @@ class LanguageEncoder(nn.Module, ABC):
         self._cache: dict[str, Tensor] = {}
         self._cached_for: tuple[tuple[int, int], ...] = ()
 
-    def forward(self, texts: Sequence[str]) -> Tensor:
-        """Encode a batch of texts, each distinct text once; (len(texts), size)."""
+    def forward(self, texts: Sequence[str] | Tensor) -> Tensor:
+        """Encode a batch of texts, each distinct text once, or what `tokens` made of them; (B, size)."""
+        if isinstance(texts, Tensor):
+            return self.read(texts)
         distinct = list(dict.fromkeys(texts))
         remember = not self.training and not torch.is_grad_enabled()
         vectors = self._recall(distinct) if remember else self.encode(distinct)
@@ -80,9 +82,17 @@ class LanguageEncoder(nn.Module, ABC):
         index = torch.tensor([place[text] for text in texts], device=vectors.device)
         return vectors.index_select(0, index)
 
-    @abstractmethod
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Encode texts without remembering them, (len(texts), size)."""
+        return self.read(self.tokens(texts))
+
+    @abstractmethod
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """What `read` encodes, one row a text, on the device of the weights."""
+
+    @abstractmethod
+    def read(self, tokens: Tensor) -> Tensor:
+        """Encode what `tokens` made, (B, size), without waiting for the device."""
 
     def learn_vocabulary(self, texts: Sequence[str]) -> None:
         """Take in the words of the training data; encoders with a vocabulary of their own ignore it."""
@@ -136,10 +146,13 @@ class SmallLanguageEncoder(LanguageEncoder):
         self._ids: dict[str, list[int]] = {}
         self._warned: set[str] = set()
 
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """Encode texts, (len(texts), width)."""
-        ids = torch.tensor([self._encode_ids(text) for text in texts], device=self.token_ids.device)
-        vectors: Tensor = self.tower(ids)
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Slots of the vocabulary, (len(texts), context) int64."""
+        return torch.tensor([self._encode_ids(text) for text in texts], device=self.token_ids.device)
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Encode slots, (B, width)."""
+        vectors: Tensor = self.tower(tokens)
         return vectors
 
     def learn_vocabulary(self, texts: Sequence[str]) -> None:
@@ -206,14 +219,18 @@ class FrozenLanguageEncoder(LanguageEncoder):
             features = self._read(["x"]).shape[-1]
         self.projection = nn.Linear(features, config.width)
 
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """Encode texts, (len(texts), width); the tower runs once a distinct text."""
-        new = [text for text in texts if text not in self._features]
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """The tower's features, (len(texts), features); the tower runs once a distinct text."""
+        new = list(dict.fromkeys(text for text in texts if text not in self._features))
         if new:
             with torch.no_grad():
                 self._features.update(zip(new, self._read(new), strict=True))
         features = torch.stack([self._features[text] for text in texts])
-        vectors: Tensor = self.projection(features.to(self.projection.weight.device))
+        return features.to(self.projection.weight.device)
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Project features, (B, width)."""
+        vectors: Tensor = self.projection(tokens)
         return vectors
 
     def _read(self, texts: list[str]) -> Tensor:

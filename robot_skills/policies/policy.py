@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 import torch
@@ -26,11 +26,13 @@ class PolicyInput:
         history: (H, S) float32, states at the last H control steps, oldest first, the present last; at
             the start of an episode the first state is repeated.
         text: the language argument.
+        skill: name of the skill that is called; what a policy of one skill does not look at.
     """
 
     observation: Observation
     history: Float
     text: str
+    skill: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class Chunk:
     end: Float
 
 
+#: What a phase of training logs: 0-d tensors, detached, so that nobody waits for the device; or numbers.
+Metrics: TypeAlias = Mapping[str, Tensor | float]
+#: Texts, or the tensors that a policy's `prepare` made of them.
+Texts: TypeAlias = list[str] | Tensor
+
+
 class Batch(TypedDict):
     """What a policy learns from."""
 
@@ -53,10 +61,12 @@ class Batch(TypedDict):
     history: Tensor  # (B, H, S) float32
     actions: Tensor  # (B, T, 7) float32; after the episode's end: zero motion, gripper held
     end: Tensor  # (B, T) float32, 1 where the skill is over
-    text: list[str]  # B language arguments
+    text: Texts  # B language arguments
+    skill: Texts  # B names of skills
     target: (
         Tensor  # (B, 3) float32, where the argument is (simulator state, a training label only); NaN: unknown
     )
+    to_go: Tensor  # (B,) float32, control steps left in the demonstration, a training label only
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ class Policy(Protocol):
     def begin_stage(self, name: str, statistics: Mapping[str, Tensor], sample: Batch) -> None:
         """Called once before a phase, with the data's statistics and a large sample without images."""
 
-    def loss(self, name: str, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, name: str, batch: Batch) -> tuple[Tensor, Metrics]:
         """The scalar to minimise in a phase, and what to log (called in training mode)."""
 
     def report(self) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from robot_skills.errors import InputError
+from robot_skills.errors import InputError, unknown
 from robot_skills.policies.language import LanguageConfig, language_encoder
-from robot_skills.policies.policy import Batch, Chunk, PolicyInput, to_numpy
+from robot_skills.policies.policy import Batch, Chunk, PolicyInput, Texts, to_numpy
 from robot_skills.policies.registry import FORMAT_VERSION, read_config
 from robot_skills.policies.settings import UNBOUNDED, check_range, check_ranges
 from robot_skills.policies.vision import VisionConfig, VisionEncoder, normalise, random_shift
@@ -62,6 +62,8 @@ class VisuomotorConfig:
         chunk: T; .8 s at 10 Hz.
         execute: actions played of a chunk; the probe's 4 of 8.
         width: of a context token.
+        skills: names of the skills that one policy learns together, each a learned token of the context
+            (Huang et al. 2023, Skill Transformer, names the skill so); none: the policy of one skill.
     """
 
     cameras: tuple[str, ...] = ("front", "wrist")
@@ -77,8 +79,11 @@ class VisuomotorConfig:
     vision: VisionConfig = field(default_factory=VisionConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     width: int = 128
+    skills: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(set(self.skills)) != len(self.skills):
+            raise InputError(f"skills names each skill once, not {list(self.skills)}.")
         if len(set(self.cameras)) != len(self.cameras):
             raise InputError(f"cameras names each camera once, not {list(self.cameras)}.")
         if len(self.shift) != len(self.cameras):
@@ -90,7 +95,7 @@ class VisuomotorConfig:
 
 
 class VisuomotorPolicy(nn.Module, ABC):
-    """Reads a context (B, tokens, width): the text, the proprioceptive history, and a token a camera.
+    """Reads a context (B, tokens, width): text, proprioceptive history, a token a camera, and the skill's.
 
     A subclass names its config's class in `config_class` and its registered name in `name`, and offers
     `act`, `stages`, `begin_stage`, `loss` and `report`.
@@ -114,6 +119,7 @@ class VisuomotorPolicy(nn.Module, ABC):
         self.read_state = nn.Sequential(
             nn.Linear(config.history * config.state_size, width), nn.GELU(), nn.Linear(width, width)
         )
+        self.read_skill = nn.Embedding(len(config.skills), width) if config.skills else None
         sizes = {"state": config.state_size, "action": config.action_size, "target": config.target_size}
         for name, size in sizes.items():
             self.register_buffer(f"stats_{name}_mean", torch.zeros(size))
@@ -124,7 +130,7 @@ class VisuomotorPolicy(nn.Module, ABC):
     @property
     def tokens(self) -> int:
         """Tokens of the context."""
-        return len(self.config.cameras) + 2
+        return len(self.config.cameras) + 2 + bool(self.config.skills)
 
     # What the executor asks -------------------------------------------------------------------------
 
@@ -160,15 +166,42 @@ class VisuomotorPolicy(nn.Module, ABC):
         images = {name: self._images(name, inputs).to(device) for name in self.cameras}
         history = self._histories(inputs).to(device)
         with torch.inference_mode():
-            actions, end = self.act(images, history, [item.text for item in inputs])
+            skill = self.skill_indices([item.skill for item in inputs])
+            actions, end = self.act(images, history, [item.text for item in inputs], skill)
         played, over = to_numpy(actions), to_numpy(end)
         return [Chunk(actions=played[i], end=over[i]) for i in range(len(inputs))]
 
     @abstractmethod
-    def act(self, images: Mapping[str, Tensor], history: Tensor, text: list[str]) -> tuple[Tensor, Tensor]:
+    def act(
+        self, images: Mapping[str, Tensor], history: Tensor, text: Texts, skill: Texts
+    ) -> tuple[Tensor, Tensor]:
         """Actions (B, T, A) and end probabilities (B, T), for tensors as in `Batch`."""
 
     # Parts ------------------------------------------------------------------------------------------
+
+    def prepare(self, batch: Batch) -> Batch:
+        """The batch with its words as tensors, so that nothing is left to do but to compute."""
+        text, skill = batch["text"], batch["skill"]
+        return {
+            **batch,
+            "text": text if isinstance(text, Tensor) else self.language.tokens(text),
+            "skill": self.skill_indices(skill),
+        }
+
+    def skill_indices(self, skills: Texts) -> Tensor:
+        """Places of skills among those the policy knows, (B,) int64; zeros if it has but one.
+
+        Raises:
+            InputError: a skill is not among them.
+        """
+        if isinstance(skills, Tensor):
+            return skills
+        known = {name: place for place, name in enumerate(self.config.skills)}
+        for name in skills if known else ():
+            if name not in known:
+                raise unknown("skill of this policy", name, known)
+        places = [known.get(name, 0) for name in skills]
+        return torch.tensor(places, device=self._buffer("action_mean").device)
 
     def take_statistics(self, statistics: Mapping[str, Tensor], sample: Batch) -> None:
         """Take in the data's statistics and words, before the first phase of training."""
@@ -176,15 +209,15 @@ class VisuomotorPolicy(nn.Module, ABC):
         for name in (name.removeprefix("stats_") for name in names):
             if name in statistics or name not in LIMITS:
                 self._buffer(name).copy_(torch.nan_to_num(statistics[name]))
-        self.language.learn_vocabulary(sample["text"])
+        if not isinstance(sample["text"], Tensor):
+            self.language.learn_vocabulary(sample["text"])
 
-    def context(
-        self, pixels: Mapping[str, Tensor], state: Tensor, text: list[str]
-    ) -> Tensor:  # (B, tokens, width)
-        """Encode normalised pixels and states, as `augment` gives them."""
+    def context(self, pixels: Mapping[str, Tensor], state: Tensor, text: Texts, skill: Texts) -> Tensor:
+        """Encode normalised pixels and states, as `augment` gives them; (B, tokens, width)."""
         language = self.language(text)
         views = [self.vision[name](pixels[name], language) for name in self.cameras]
-        return torch.stack([self.read_text(language), self._read_history(state), *views], dim=1)
+        named = [] if self.read_skill is None else [self.read_skill(self.skill_indices(skill))]
+        return torch.stack([self.read_text(language), self._read_history(state), *views, *named], dim=1)
 
     def _read_history(self, state: Tensor) -> Tensor:
         """The present state and how the earlier ones differ from it, (B, H, S) to (B, width)."""

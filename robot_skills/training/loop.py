@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from robot_skills.data.loader import Loader, Windows
 from robot_skills.data.order import batch_indices
 from robot_skills.errors import InputError
-from robot_skills.policies.policy import Batch, Policy, Stage
+from robot_skills.policies.policy import Batch, Metrics, Policy, Stage
 from robot_skills.training import checkpoint
 from robot_skills.training.configuration import to_mapping
 from robot_skills.training.metrics import MetricLog
@@ -162,11 +162,12 @@ class Trainer:
         average.apply(self._module)
 
     def _after_step(
-        self, index: int, done: int, run: _StageRun, metrics: dict[str, float], log: MetricLog, before: int
+        self, index: int, done: int, run: _StageRun, given: Metrics, log: MetricLog, before: int
     ) -> None:
         """Log, take the held-out loss and write a checkpoint, each when it is due."""
         stage, last = run.stage, done == run.stage.steps
         if done % 10 == 0 or last:
+            metrics = {name: float(value) for name, value in given.items()}
             rate = one_cycle(done - 1, stage.steps, stage.learning_rate, self._recipe.warmup)
             log.write(f"train_{stage.name}", {**metrics, "learning_rate": rate}, before + done)
             self._metrics.setdefault(stage.name, {}).update(metrics)
@@ -193,8 +194,8 @@ class Trainer:
             for part in np.array_split(indices, math.ceil(len(indices) / stage.batch_size)):
                 batch = to_device(windows.batch(part, stage.images), self._device)
                 loss, metrics = self.policy.loss(stage.name, batch)
-                for name, value in {"loss": loss.item(), **metrics}.items():
-                    totals[name] += value * len(part) / len(indices)
+                for name, value in {"loss": loss, **metrics}.items():
+                    totals[name] += float(value) * len(part) / len(indices)
             self._module.train()
         return dict(totals)
 
@@ -278,7 +279,7 @@ class _StageRun:
     average: Average
     recipe: TrainRecipe
 
-    def update(self, policy: Policy, batch: Batch, step: int) -> tuple[float, dict[str, float]]:
+    def update(self, policy: Policy, batch: Batch, step: int) -> tuple[float, Metrics]:
         """One step of the optimizer; returns the loss and what the policy logs."""
         for group in self.optimizer.param_groups:
             group["lr"] = one_cycle(step, self.stage.steps, self.stage.learning_rate, self.recipe.warmup)

@@ -17,6 +17,7 @@ def rollout(
     steps: int,
     text: str = "",
     execute: int | None = None,
+    skill: str = "",
 ) -> None:
     """Drive worlds that have been reset, until each is done or its steps are gone.
 
@@ -30,6 +31,7 @@ def rollout(
         steps: control steps a world may take.
         text: the language argument.
         execute: actions played of a chunk; None: the policy's own number.
+        skill: name of the skill, for policies of several.
     """
     played = policy.execute if execute is None else execute
     observed = [world.observe(policy.cameras) for world in worlds]
@@ -37,7 +39,7 @@ def rollout(
     running = list(range(len(worlds)))
     for step in range(0, steps, played):
         running = [number for number in running if not done(number)]
-        inputs = [PolicyInput(observed[number], histories[number], text) for number in running]
+        inputs = [PolicyInput(observed[number], histories[number], text, skill) for number in running]
         chunks = policy.predict(inputs)
         for number, chunk in zip(running, chunks, strict=True):
             world, actions = worlds[number], chunk.actions[: min(played, steps - step)]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robot_skills.policies.policy import Batch, Stage
+from robot_skills.policies.policy import Batch, Metrics, Stage, Texts
 from robot_skills.policies.star.config import StarConfig
 from robot_skills.policies.star.tokenizer import ChunkTokenizer
 from robot_skills.policies.star.transformer import Seen, Trunk
@@ -66,10 +66,12 @@ class StarPolicy(VisuomotorPolicy):
 
     # What the executor asks -------------------------------------------------------------------------
 
-    def act(self, images: Mapping[str, Tensor], history: Tensor, text: list[str]) -> tuple[Tensor, Tensor]:
+    def act(
+        self, images: Mapping[str, Tensor], history: Tensor, text: Texts, skill: Texts
+    ) -> tuple[Tensor, Tensor]:
         """Actions (B, T, A) and end probabilities (B, T), for tensors as in `Batch`."""
         pixels = {name: normalise(images[name]) for name in self.cameras}
-        reading = self._read(pixels, self.normalise_state(history), text, None)
+        reading = self._read(pixels, self.normalise_state(history), text, skill, None)
         codes = self._pick(reading, self.config.temperature, self._generator)
         chunk, end_logits = self._compose(reading.features, codes)
         return self.restore_actions(chunk), end_logits.sigmoid()
@@ -105,7 +107,7 @@ class StarPolicy(VisuomotorPolicy):
         self.requires_grad_(name == "policy")
         self.tokenizer.requires_grad_(name == "codes")
 
-    def loss(self, name: str, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, name: str, batch: Batch) -> tuple[Tensor, Metrics]:
         """The loss of a stage; augmentation and sampled codes in training mode only."""
         self._check_stage(name)
         actions = self.normalise_actions(batch["actions"])
@@ -114,7 +116,7 @@ class StarPolicy(VisuomotorPolicy):
         self.tokenizer.eval()  # codes stay as they are, whatever mode the policy is in
         codes = self.tokenizer.encode(actions)
         pixels, state = self.augment(batch)
-        reading = self._read(pixels, state, batch["text"], codes)
+        reading = self._read(pixels, state, batch["text"], batch["skill"], codes)
         losses = self._losses(batch, actions, codes, reading)
         weights = self.config
         loss = (
@@ -123,9 +125,9 @@ class StarPolicy(VisuomotorPolicy):
             + weights.target_weight * losses["target"]
             + weights.end_weight * losses["end"]
         )
-        metrics = {key: value.item() for key, value in losses.items()}
+        metrics = {key: value.detach() for key, value in losses.items()}
         for level, (logits, code) in enumerate(zip(reading.logits, codes.unbind(1), strict=True), start=1):
-            metrics[f"code_{level}_accuracy"] = (logits.argmax(-1) == code).float().mean().item()
+            metrics[f"code_{level}_accuracy"] = (logits.argmax(-1) == code).float().mean()
         return loss, metrics
 
     def _losses(self, batch: Batch, actions: Tensor, codes: Tensor, reading: Reading) -> dict[str, Tensor]:
@@ -175,10 +177,15 @@ class StarPolicy(VisuomotorPolicy):
     # Parts ------------------------------------------------------------------------------------------
 
     def _read(
-        self, pixels: Mapping[str, Tensor], state: Tensor, text: list[str], codes: Tensor | None
+        self,
+        pixels: Mapping[str, Tensor],
+        state: Tensor,
+        text: Texts,
+        skill: Texts,
+        codes: Tensor | None,
     ) -> Reading:
         """Encode a context and predict codes: all levels given true codes, or the first without."""
-        context = self.context(pixels, state, text)
+        context = self.context(pixels, state, text, skill)
         if codes is None:
             codes = torch.empty(len(context), 0, dtype=torch.int64, device=context.device)
         summary, logits, seen = self.trunk.read(context, codes)

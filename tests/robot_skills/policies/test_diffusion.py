@@ -35,6 +35,8 @@ def two_ways(count: int) -> Batch:
         actions=actions,
         end=torch.zeros(count, CONFIG.chunk),
         text=["go"] * count,
+        skill=["go"] * count,
+        to_go=torch.zeros(count),
         target=torch.full((count, 3), float("nan")),
     )
 

@@ -41,7 +41,9 @@ def batch(
         actions=actions,
         end=end.float(),
         text=[NAMES[i] for i in which.tolist()],
+        skill=["pick"] * count,
         target=target,
+        to_go=torch.arange(count).float(),
     )
 
 
@@ -74,7 +76,9 @@ def part(data: Batch, rows: torch.Tensor) -> Batch:
         actions=data["actions"][rows],
         end=data["end"][rows],
         text=[data["text"][row] for row in rows.tolist()],
+        skill=[data["skill"][row] for row in rows.tolist()],
         target=data["target"][rows],
+        to_go=data["to_go"][rows],
     )
 
 
@@ -87,5 +91,7 @@ def inputs(data: Batch, count: int = 1) -> list[PolicyInput]:
             for name, pictures in data["images"].items()
         }
         history = data["history"][row].numpy()
-        made.append(PolicyInput(Observation(images, history[-1], 0.0), history, data["text"][row]))
+        made.append(
+            PolicyInput(Observation(images, history[-1], 0.0), history, data["text"][row], data["skill"][row])
+        )
     return made

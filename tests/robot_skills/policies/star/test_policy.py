@@ -48,7 +48,7 @@ def policy() -> StarPolicy:
 
 
 def error(policy: StarPolicy, data) -> float:
-    actions, _ = policy.act(data["images"], data["history"], data["text"])
+    actions, _ = policy.act(data["images"], data["history"], data["text"], data["skill"])
     return (actions - data["actions"]).abs().mean().item()
 
 
@@ -67,7 +67,7 @@ def test_it_learns_what_it_sees_and_is_told(policy: StarPolicy) -> None:
 def test_the_offset_corrects_a_wrong_code(policy: StarPolicy) -> None:
     actions = policy.normalise_actions(DATA["actions"])
     pixels, state = policy.augment(DATA)
-    reading = policy._read(pixels, state, DATA["text"], None)
+    reading = policy._read(pixels, state, DATA["text"], DATA["skill"], None)
     wrong = policy._pick(reading, 1.5, torch.Generator().manual_seed(0))
     decoder_alone = (policy.tokenizer.decode(wrong) - actions).abs().mean()
     corrected = (policy._compose(reading.features, wrong)[0] - actions).abs().mean()
@@ -79,7 +79,7 @@ def test_the_offset_corrects_a_wrong_code(policy: StarPolicy) -> None:
 
 @torch.no_grad()
 def test_the_end_is_recognised(policy: StarPolicy) -> None:
-    _, end = policy.act(DATA["images"], DATA["history"], DATA["text"])
+    _, end = policy.act(DATA["images"], DATA["history"], DATA["text"], DATA["skill"])
     over = DATA["end"] > 0
     assert end[over].mean() > 0.5 > 2 * end[~over].mean()
 
