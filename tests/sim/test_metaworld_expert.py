@@ -1,0 +1,38 @@
+"""Demonstrations of MetaWorld by its experts: what is recorded, and how a collection goes on."""
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+pytest.importorskip("metaworld")
+
+from robot_skills.errors import InputError
+from sim.experts.metaworld import HOLD, MetaWorldRecipe, collect_metaworld, task_text
+
+RECIPE = MetaWorldRecipe(("button-press-v3", "drawer-close-v3"), episodes=2, image_size=(32, 32), steps=200)
+
+
+def test_a_collection_that_was_stopped_goes_on_and_gives_the_same(tmp_path) -> None:
+    console = Console(quiet=True)
+    whole = collect_metaworld(RECIPE, tmp_path / "whole", console)
+    assert [episode.call.skill for episode in whole.episodes] == [t for t in RECIPE.tasks for _ in range(2)]
+    assert {episode.text for episode in whole.episodes} == {"button press", "drawer close"}
+    for number, record in enumerate(whole.episodes):
+        episode = whole.read(number)
+        assert episode.images["corner2"].shape == (record.length, 32, 32, 3)
+        assert episode.end.sum() == HOLD
+        assert np.isfinite(episode.target).all()
+        assert np.abs(episode.action).max() <= 1
+    again = collect_metaworld(RECIPE, tmp_path / "whole", console)  # nothing is left to do
+    assert len(again.episodes) == 4
+    other = MetaWorldRecipe(RECIPE.tasks, episodes=3, image_size=(32, 32), steps=200)
+    with pytest.raises(InputError, match="another recipe"):
+        collect_metaworld(other, tmp_path / "whole", console)
+
+
+def test_bad_settings_are_named(tmp_path) -> None:
+    with pytest.raises(InputError, match="tasks names one"):
+        MetaWorldRecipe(())
+    with pytest.raises(InputError, match="first_seed"):
+        MetaWorldRecipe(("reach-v3",), first_seed=950_000)
+    assert task_text("pick-place-wall-v3") == "pick place wall"
