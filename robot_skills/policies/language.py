@@ -1,11 +1,11 @@
-"""Language encoders: open_clip's text tower, small and trained with the policy, or pre-trained and frozen."""
+"""Language encoders: open_clip's text tower, small and trained with the policy, or pre-trained."""
 
 from __future__ import annotations
 
 import functools
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from robot_skills.errors import InputError
+from robot_skills.policies.clip import load_clip, load_tokenizer
 from robot_skills.policies.settings import check_choice, check_range
 from robot_skills.policies.torchvision_shim import import_open_clip
 
@@ -28,14 +29,19 @@ class LanguageConfig:
 
     Attributes:
         kind: "small" is a text tower of open_clip's class, trained with the policy: a skill's argument is
-            two or three words from a small vocabulary. "open_clip" is any pre-trained one, frozen, with a
-            linear projection, for arguments in words the demonstrations do not hold.
+            two or three words from a small vocabulary. "open_clip" is any pre-trained one, with a linear
+            projection, for arguments in words the demonstrations do not hold. "none" reads nothing.
+        keep: the words that are read, all others are left out; empty: every word. Where a map shows the
+            policy its argument, words such as "in" and "left" are all that it needs to be told, and no new
+            name of a colour can confuse it.
         width, layers, heads: of the small tower. A batch holds a few distinct texts, each encoded once, so
             that its cost hardly shows.
         context: tokens read; longer text is cut.
         vocabulary: slots of the small tower's own vocabulary. CLIP's 49,408 would be 12 MB of embeddings
             of which a skill uses some dozens.
-        model, pretrained: open_clip's model name, and a tag (downloaded) or a checkpoint's path.
+        model, pretrained: open_clip's model name, and a tag (downloaded) or a checkpoint's path. The name
+            "tabletop" is the small CLIP that comes with the package.
+        tune: whether open_clip's tower learns with the policy and is saved with it.
     """
 
     kind: str = "small"
@@ -46,15 +52,19 @@ class LanguageConfig:
     vocabulary: int = 256
     model: str = ""
     pretrained: str = ""
+    keep: tuple[str, ...] = ()
+    tune: bool = False
 
     def __post_init__(self) -> None:
-        check_choice("kind of language encoder", self.kind, ("small", "open_clip"))
+        check_choice("kind of language encoder", self.kind, ("small", "open_clip", "none"))
         for name in ("width", "layers", "heads"):
             check_range(f"language {name}", getattr(self, name), 1)
         check_range("language context", self.context, 3, 77)
         check_range("language vocabulary", self.vocabulary, FIRST_WORD + 2, 49_408)
         if self.width % self.heads:
             raise InputError(f"Language width {self.width} is not divisible by {self.heads} heads.")
+        if self.tune and self.kind != "open_clip":
+            raise InputError('language.tune goes with language.kind "open_clip".')
         if (self.kind == "open_clip") != bool(self.model):
             raise InputError('language.model goes with language.kind "open_clip", and that kind needs it.')
 
@@ -64,8 +74,10 @@ class LanguageEncoder(nn.Module, ABC):
 
     size: int
 
-    def __init__(self) -> None:
+    def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
+        self.config = config
+        self.size = config.width
         self._cache: dict[str, Tensor] = {}
         self._cached_for: tuple[tuple[int, int], ...] = ()
 
@@ -93,6 +105,12 @@ class LanguageEncoder(nn.Module, ABC):
     @abstractmethod
     def read(self, tokens: Tensor) -> Tensor:
         """Encode what `tokens` made, (B, size), without waiting for the device."""
+
+    def kept(self, text: str) -> str:
+        """The words of a text that are read."""
+        if not self.config.keep:
+            return text
+        return " ".join(word for word in text.split() if word in self.config.keep)
 
     def learn_vocabulary(self, texts: Sequence[str]) -> None:
         """Take in the words of the training data; encoders with a vocabulary of their own ignore it."""
@@ -128,9 +146,7 @@ class SmallLanguageEncoder(LanguageEncoder):
     token_ids: Tensor
 
     def __init__(self, config: LanguageConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.size = config.width
+        super().__init__(config)
         import_open_clip()
         from open_clip.model import CLIPTextCfg, _build_text_tower
 
@@ -148,7 +164,9 @@ class SmallLanguageEncoder(LanguageEncoder):
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Slots of the vocabulary, (len(texts), context) int64."""
-        return torch.tensor([self._encode_ids(text) for text in texts], device=self.token_ids.device)
+        return torch.tensor(
+            [self._encode_ids(self.kept(text)) for text in texts], device=self.token_ids.device
+        )
 
     def read(self, tokens: Tensor) -> Tensor:
         """Encode slots, (B, width)."""
@@ -162,7 +180,9 @@ class SmallLanguageEncoder(LanguageEncoder):
             InputError: there are more distinct tokens than slots.
         """
         known = set(self.token_ids.tolist())
-        tokens = sorted({token for text in set(texts) for token in _tokenizer().encode(text)} - known)
+        tokens = sorted(
+            {token for text in map(self.kept, set(texts)) for token in _tokenizer().encode(text)} - known
+        )
         used = int((self.token_ids >= 0).sum())
         free = self.config.vocabulary - FIRST_WORD - 1 - used
         if len(tokens) > free:
@@ -197,52 +217,83 @@ class SmallLanguageEncoder(LanguageEncoder):
         self._cache.clear()
 
 
-class FrozenLanguageEncoder(LanguageEncoder):
-    """A pre-trained open_clip text tower, frozen and not saved with the policy, and a linear projection."""
+class ClipLanguageEncoder(LanguageEncoder):
+    """A pre-trained open_clip text tower and a linear projection.
+
+    A frozen tower is not saved with the policy, and runs once a distinct text, in `tokens`.
+    """
 
     def __init__(self, config: LanguageConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.size = config.width
-        open_clip = import_open_clip()
-        try:
-            model = open_clip.create_model(config.model, pretrained=config.pretrained or None)
-        except (RuntimeError, OSError) as error:
-            raise InputError(f"open_clip cannot load {config.model!r}: {error}") from error
-        tower = getattr(model, "text", None) or model
-        # In a tuple, so that the tower is not a submodule: it comes from its tag or path again.
-        self._tower = (tower.eval().requires_grad_(False),)
-        self._encode_text = model.encode_text
-        self._tokenize = open_clip.get_tokenizer(config.model)
+        super().__init__(config)
+        model = load_clip(config.model, config.pretrained)
+        model.visual = None
+        # Frozen, it is kept in a list, so that it is no submodule: it comes from its tag or path again.
+        self._frozen: list[Any] = [] if config.tune else [model.requires_grad_(False)]
+        self.tower = model if config.tune else None
+        self._tokenize = load_tokenizer(config.model)
         self._features: dict[str, Tensor] = {}
         with torch.no_grad():
-            features = self._read(["x"]).shape[-1]
+            features = _features(model, self._tokenize(["x"])).shape[-1]
         self.projection = nn.Linear(features, config.width)
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """The tower's features, (len(texts), features); the tower runs once a distinct text."""
+        """The frozen tower's features, (N, features), or what a tuned one reads, (N, context) int64."""
+        texts = [self.kept(text) for text in texts]
+        device = self.projection.weight.device
+        if self.tower is not None:
+            ids: Tensor = self._tokenize(texts)
+            return ids.to(device)
         new = list(dict.fromkeys(text for text in texts if text not in self._features))
         if new:
             with torch.no_grad():
-                self._features.update(zip(new, self._read(new), strict=True))
-        features = torch.stack([self._features[text] for text in texts])
-        return features.to(self.projection.weight.device)
+                features = _features(self._frozen[0], self._tokenize(new))
+            self._features.update(zip(new, features, strict=True))
+        return torch.stack([self._features[text] for text in texts]).to(device)
 
     def read(self, tokens: Tensor) -> Tensor:
         """Project features, (B, width)."""
-        vectors: Tensor = self.projection(tokens)
+        features = tokens if self.tower is None else _features(self.tower, tokens)
+        vectors: Tensor = self.projection(features)
         return vectors
 
-    def _read(self, texts: list[str]) -> Tensor:
-        # Normalised and scaled to unit variance: CLIP's features differ in length from model to model.
-        features: Tensor = self._encode_text(self._tokenize(texts), normalize=True)
-        scaled: Tensor = features * features.shape[-1] ** 0.5
-        return scaled
+
+class SilentLanguageEncoder(LanguageEncoder):
+    """Reads nothing: every text is a vector of zeros."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__(config)
+        self.register_buffer("zeros", torch.zeros(config.width), persistent=False)
+
+    zeros: Tensor
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Nothing, once a text: (N, 0)."""
+        return self.zeros.new_zeros(len(texts), 0)
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Zeros, (B, width)."""
+        return self.zeros.expand(len(tokens), -1)
+
+
+def _features(model: Any, tokens: Tensor) -> Tensor:
+    # Normalised and scaled to unit variance: CLIP's features differ in length from model to model.
+    features: Tensor = model.encode_text(tokens, normalize=True)
+    scaled: Tensor = features * features.shape[-1] ** 0.5
+    return scaled
 
 
 def language_encoder(config: LanguageConfig) -> LanguageEncoder:
-    """The encoder that a configuration asks for."""
-    return SmallLanguageEncoder(config) if config.kind == "small" else FrozenLanguageEncoder(config)
+    """The encoder that a configuration asks for.
+
+    Raises:
+        InputError: its weights cannot be loaded.
+    """
+    kinds: dict[str, Callable[[LanguageConfig], LanguageEncoder]] = {
+        "small": SmallLanguageEncoder,
+        "open_clip": ClipLanguageEncoder,
+        "none": SilentLanguageEncoder,
+    }
+    return kinds[config.kind](config)
 
 
 @functools.cache

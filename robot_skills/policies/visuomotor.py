@@ -20,7 +20,7 @@ from robot_skills.policies.language import LanguageConfig, language_encoder
 from robot_skills.policies.policy import Batch, Chunk, PolicyInput, Texts, to_numpy
 from robot_skills.policies.registry import FORMAT_VERSION, read_config
 from robot_skills.policies.settings import UNBOUNDED, check_range, check_ranges
-from robot_skills.policies.vision import VisionConfig, VisionEncoder, normalise, random_shift
+from robot_skills.policies.vision import VisionConfig, VisionEncoder, normalise, random_shift, vision_encoder
 from robot_skills.robot import ACTION_SIZE
 from robot_skills.training.configuration import from_mapping, to_mapping
 
@@ -95,7 +95,7 @@ class VisuomotorConfig:
 
 
 class VisuomotorPolicy(nn.Module, ABC):
-    """Reads a context (B, tokens, width): text, proprioceptive history, a token a camera, and the skill's.
+    """Reads a context (B, tokens, width): text, proprioceptive history, each camera's, and the skill's.
 
     A subclass names its config's class in `config_class` and its registered name in `name`, and offers
     `act`, `stages`, `begin_stage`, `loss` and `report`.
@@ -113,7 +113,7 @@ class VisuomotorPolicy(nn.Module, ABC):
         width, text = config.width, config.language.width
         self.language = language_encoder(config.language)
         self.vision = nn.ModuleDict(
-            {name: VisionEncoder(config.vision, text, width) for name in config.cameras}
+            {name: vision_encoder(config.vision, text, width, config.image_size) for name in config.cameras}
         )
         self.read_text = nn.Linear(text, width)
         self.read_state = nn.Sequential(
@@ -130,7 +130,8 @@ class VisuomotorPolicy(nn.Module, ABC):
     @property
     def tokens(self) -> int:
         """Tokens of the context."""
-        return len(self.config.cameras) + 2 + bool(self.config.skills)
+        views = sum(cast(VisionEncoder, encoder).tokens for encoder in self.vision.values())
+        return views + 2 + bool(self.config.skills)
 
     # What the executor asks -------------------------------------------------------------------------
 
@@ -216,8 +217,9 @@ class VisuomotorPolicy(nn.Module, ABC):
         """Encode normalised pixels and states, as `augment` gives them; (B, tokens, width)."""
         language = self.language(text)
         views = [self.vision[name](pixels[name], language) for name in self.cameras]
-        named = [] if self.read_skill is None else [self.read_skill(self.skill_indices(skill))]
-        return torch.stack([self.read_text(language), self._read_history(state), *views, *named], dim=1)
+        told = torch.stack([self.read_text(language), self._read_history(state)], dim=1)
+        named = [] if self.read_skill is None else [self.read_skill(self.skill_indices(skill))[:, None]]
+        return torch.cat([told, *views, *named], dim=1)
 
     def _read_history(self, state: Tensor) -> Tensor:
         """The present state and how the earlier ones differ from it, (B, H, S) to (B, width)."""

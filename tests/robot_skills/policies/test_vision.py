@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from robot_skills.policies.vision import VisionConfig, VisionEncoder, normalise, random_shift
+from robot_skills.policies.vision import VisionConfig, normalise, random_shift
+from robot_skills.policies.vision.cnn import ConvEncoder
 
 
 def test_a_shift_moves_the_image_and_repeats_its_border() -> None:
@@ -31,7 +32,7 @@ def test_pixels_are_centred_and_jitter_is_per_image() -> None:
 
 def test_fused_modulation_equals_normalising_then_scaling() -> None:
     torch.manual_seed(0)
-    encoder = VisionEncoder(VisionConfig(channels=(8,), strides=(2,), kernels=(3,)), 5, 7)
+    encoder = ConvEncoder(VisionConfig(channels=(8,), strides=(2,), kernels=(3,)), 5, 7, 16)
     pixels, text = torch.randn(3, 3, 16, 16), torch.randn(3, 5)
     scale, shift = encoder.films(text).chunk(2, dim=1)
     maps = torch.nn.functional.group_norm(encoder.convolutions[0](pixels), 4)
@@ -40,12 +41,12 @@ def test_fused_modulation_equals_normalising_then_scaling() -> None:
     line = torch.linspace(-1, 1, 8)
     where = torch.stack([(shares.sum(2) * line).sum(-1), (shares.sum(3) * line).sum(-1)], dim=-1)
     expected = encoder.project(torch.cat([where.flatten(1), maps.amax((2, 3))], dim=1))
-    assert torch.allclose(encoder(pixels, text), expected, atol=1e-5)
+    assert torch.allclose(encoder(pixels, text), expected[:, None], atol=1e-5)
 
 
 def test_samples_do_not_leak_into_each_other() -> None:
     torch.manual_seed(0)
-    encoder = VisionEncoder(VisionConfig(), 5, 7)
+    encoder = ConvEncoder(VisionConfig(), 5, 7, 64)
     pixels, text = torch.randn(3, 3, 64, 64), torch.randn(3, 5)
     alone = torch.cat([encoder(pixels[i : i + 1], text[i : i + 1]) for i in range(3)])
     assert torch.allclose(encoder(pixels, text), alone, atol=1e-4)
