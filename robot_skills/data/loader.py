@@ -194,6 +194,24 @@ class Windows:
             to_go=torch.from_numpy((last - now)[:, 0].astype(np.float32)),
         )
 
+    def texts(self) -> tuple[list[str], list[str]]:
+        """The language argument, and the name of the skill, of each episode."""
+        return [span.text for span in self._spans], [span.skill for span in self._spans]
+
+    def places(self) -> dict[str, Index]:
+        """For each window: its row in `arrays`, the first and last row of its episode, and the episode."""
+        return {"row": self._rows, "first": self._first, "last": self._last, "episode": self._episode}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `batch` gathers from besides images: a row a step, and of "held" a number an action."""
+        return {
+            "state": self._state,
+            "action": self._action,
+            "end": self._end,
+            "target": self._target,
+            "held": self._held,
+        }
+
     def buffers(self, batch_size: int) -> dict[str, Image]:
         """Memory for `batch` to gather images into."""
         return {name: np.empty((batch_size, *frames.shape), np.uint8) for name, frames in self.images.items()}
@@ -211,6 +229,9 @@ class Frames:
         self._parts = list(parts)
         self._ends = np.cumsum([len(part) for part in parts])
         self.shape: tuple[int, ...] = parts[0].shape[1:]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
 
     def take(self, rows: Index, out: Image | None = None) -> Image:
         """Gather (B, h, w, 3) uint8, into `out` where it is given."""

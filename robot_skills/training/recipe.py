@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from robot_skills.data.meta import META
 from robot_skills.errors import InputError, unknown
@@ -165,6 +165,15 @@ class TrainRecipe:
         checkpoint_every: steps between two checkpoints.
         threads: of PyTorch; None leaves its default.
         workers: threads that prepare batches; the batches are the same whatever their number.
+        data_on_gpu: whether images and states lie in the GPU's memory, and batches are gathered there;
+            "auto": if they take at most half of what is free.
+        step: how a step is done. "eager": as written. "graph": captured once as a CUDA graph and replayed,
+            which takes the data on the GPU (on a CPU: eager). "compile": its loss through `torch.compile`.
+        precision: of the loss's arithmetic. "float32": what runs where the policy acts. "bfloat16":
+            PyTorch's autocast. "auto": bfloat16 on a GPU that has it. Weights, averages and codebooks are
+            float32 always. The default, because bfloat16 places a keypoint to 1/256 of an image only, and
+            small networks gain little by it.
+        accumulate: parts that a batch is cut in and learned from one after the other, where memory is short.
     """
 
     name: str
@@ -184,9 +193,14 @@ class TrainRecipe:
     checkpoint_every: int = 500
     threads: int | None = None
     workers: int = 1
+    data_on_gpu: Literal["auto"] | bool = "auto"
+    step: Literal["eager", "graph", "compile"] = "eager"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         _positive(self, "gradient_clip", "validate_every", "checkpoint_every", "threads", "workers")
+        _positive(self, "accumulate")
         _range(self, "warmup", 0.0, 1.0)
         _range(self, "ema_decay", 0.0, 1.0)
         _range(self, "validation_fraction", 0.0, 0.5)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from robot_skills.data.loader import Windows
 from robot_skills.data.reuse.quality import assess, write_quality
@@ -54,11 +55,16 @@ class Killed(BaseException):
 
 
 def run(
-    recipe: TrainRecipe, folder: Path, resume: bool = False, kill_at: int | None = None
+    recipe: TrainRecipe,
+    folder: Path,
+    resume: bool = False,
+    kill_at: int | None = None,
+    noise: float = 0.1,
 ) -> tuple[TinyPolicy, TrainResult | None, list[float]]:
     """Train as `train` does, and note each loss; die in the update after `kill_at` updates."""
     torch.manual_seed(recipe.seed)
-    policy = TinyPolicy(TinyConfig())
+    policy = TinyPolicy(TinyConfig(noise=noise))
+    folder.mkdir(exist_ok=True)
     losses: list[float] = []
     inner = policy.loss
 
@@ -112,6 +118,51 @@ def test_work_after_the_last_checkpoint_is_done_again(data: Path, tmp_path: Path
     assert rest == losses[4:]
 
 
+@pytest.mark.parametrize("changes", [{"data_on_gpu": True}, {"accumulate": 2}, {"workers": 2}])
+def test_where_the_data_lies_and_how_a_batch_is_cut_change_no_more_than_rounding(
+    data: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    quiet = PolicyChoice("tiny")
+    plain, _, losses = run(make_recipe(data, policy=quiet), tmp_path / "plain", noise=0.0)
+    other, _, others = run(make_recipe(data, policy=quiet, **changes), tmp_path / "other", noise=0.0)
+    parts = int(str(changes.get("accumulate", 1)))
+    assert np.mean(np.reshape(others, (-1, parts)), axis=1) == pytest.approx(losses, rel=1e-5)
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [{"data_on_gpu": True}, {"accumulate": 4}, {"precision": "bfloat16"}])
+def test_a_killed_run_goes_on_bitwise_however_its_steps_are_done(
+    data: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    recipe = make_recipe(data, **changes)
+    whole, _, losses = run(recipe, tmp_path / "whole")
+    per_step = int(str(changes.get("accumulate", 1)))
+    _, _, first = run(recipe, tmp_path / "parts", kill_at=6 * per_step)
+    parts, _, second = run(recipe, tmp_path / "parts", resume=True)
+    assert first + second == losses
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
+
+
+def test_settings_that_came_after_a_run_was_begun_have_their_defaults(data: Path, tmp_path: Path) -> None:
+    run(make_recipe(data), tmp_path, kill_at=3)
+    path = tmp_path / "checkpoint.safetensors"
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    position = json.loads(header["position"])
+    del position["recipe"]["accumulate"]
+    save_file(tensors, path, metadata={**header, "position": json.dumps(position)})
+    _, result, _ = run(make_recipe(data), tmp_path, resume=True)
+    assert result is not None
+
+
+def test_accumulation_that_does_not_divide_the_batch_is_named(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"accumulate \(3\) divides the batch .*'codes' has 8"):
+        run(make_recipe(data, accumulate=3), tmp_path)
+
+
 def test_a_run_is_not_overwritten_or_changed_midway(data: Path, tmp_path: Path) -> None:
     run(make_recipe(data), tmp_path, kill_at=3)
     with pytest.raises(InputError, match="--resume"):
@@ -159,8 +210,9 @@ def test_exported_weights_are_the_averaged_ones(data: Path, tmp_path: Path) -> N
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data: Path, tmp_path: Path) -> None:
-    recipe = make_recipe(data, stages={"policy": StageSettings(learning_rate=1e30)}, gradient_clip=1e30)
-    with pytest.raises(FloatingPointError, match="lower its learning_rate"):
+    stages = {"policy": StageSettings(steps=40, learning_rate=1e30)}
+    recipe = make_recipe(data, stages=stages, gradient_clip=1e30, checkpoint_every=30)
+    with pytest.raises(FloatingPointError, match=r"at step 2 \(steps 1 to 10 .*lower its learning_rate"):
         run(recipe, tmp_path)
 
 
