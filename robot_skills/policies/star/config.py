@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from robot_skills.errors import InputError
 from robot_skills.policies.settings import UNBOUNDED, check_choice, check_ranges
-from robot_skills.policies.star.rotation import ESTIMATORS
+from robot_skills.policies.star.estimators import ESTIMATORS
+from robot_skills.policies.star.residual import CODEBOOKS
 from robot_skills.policies.visuomotor import VisuomotorConfig
 
 #: Setting -> lowest and highest value.
@@ -44,7 +45,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class CodesConfig:
-    """Skill codes: a residual VQ autoencoder of action chunks.
+    """Skill codes: an autoencoder of action chunks around a quantizer.
 
     Attributes:
         levels: D. Two levels of 16 name 256 motions, enough to tell the modes of a primitive apart; what
@@ -52,11 +53,20 @@ class CodesConfig:
         codes: K, of each level.
         latent: size of a code vector.
         width: of the two hidden layers of encoder and decoder.
-        estimator: gradient through the quantizer, "rotation" or "ste". No data of ours decides (feasibility
-            probe: reconstruction .0881 and .0850, one run each): rotation is the paper's.
+        quantizer: "vq", residual vector quantization; or "fsq", D numbers rounded to K values each, which
+            has no estimator and no codebook: the settings of these are passed over.
+        estimator: gradient through the quantizer, "ste", "rotation" or "diveq". No data of ours decides
+            (feasibility probe: reconstruction .0881 and .0850, one run each): rotation is the paper's.
+        matched_gradient: whether the estimator's gradient has the length that plain straight-through
+            estimation gives it, batch by batch, and differs in direction alone.
+        detach_residual: whether the gradient of a level stops before the levels above, as in the released
+            codes; the paper's equations let it pass.
+        codebook: "ema", the moving mean of its vectors; "gradient", moved by the optimizer; "frozen",
+            random for good, as in STAR's release; or "simvq", a learned linear map of frozen ones.
         decay: of the codebooks' moving averages; .99 with rotation, .8 was far worse
             (`vector-quantize-pytorch` issue 167).
-        commitment: weight of the commitment loss, .25 as in van den Oord et al. 2017.
+        commitment: weight of the commitment loss, .25 as in van den Oord et al. 2017; the codebook loss of
+            codes that have one weighs 1, as there.
         level_dropout: share of samples decoded from their first levels alone, so that coarse codes mean
             something by themselves.
         revive_steps: dead codes are revived in this many first steps of the stage; then codes settle.
@@ -66,7 +76,11 @@ class CodesConfig:
     codes: int = 16
     latent: int = 32
     width: int = 128
+    quantizer: str = "vq"
     estimator: str = "rotation"
+    matched_gradient: bool = False
+    detach_residual: bool = True
+    codebook: str = "ema"
     decay: float = 0.99
     commitment: float = 0.25
     level_dropout: float = 0.1
@@ -74,7 +88,13 @@ class CodesConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self, CODES_BOUNDS, "codes.")
+        check_choice("quantizer", self.quantizer, ("vq", "fsq"))
         check_choice("estimator", self.estimator, tuple(ESTIMATORS))
+        check_choice("codebook", self.codebook, tuple(CODEBOOKS))
+        if self.quantizer == "fsq" and self.codes < 3:
+            raise InputError(f"codes.codes is at least 3 for fsq, not {self.codes}.")
+        if self.matched_gradient and (self.quantizer == "fsq" or not self.detach_residual):
+            raise InputError("codes.matched_gradient is for the quantizer vq with detach_residual.")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Action chunks to skill codes and back: an autoencoder around the residual quantizer."""
+"""Action chunks to skill codes and back: an autoencoder around a quantizer."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robot_skills.policies.policy import Metrics
 from robot_skills.policies.star.config import CodesConfig
-from robot_skills.policies.star.quantizer import ResidualQuantizer, code_use, perplexity
+from robot_skills.policies.star.fsq import FiniteScalarQuantizer
+from robot_skills.policies.star.quantizer import Quantized, Quantizer, code_use, perplexity
+from robot_skills.policies.star.residual import CODEBOOKS
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class CodeReport:
     """How the codes serve a set of chunks; every list has one number a level, coarse to fine.
 
     Attributes:
-        used: codes that at least one chunk is given.
+        used: codes that at least one chunk is given; the others are dead.
         perplexity: exp of the entropy of their use; K if all are used alike.
         reconstruction: mean absolute error, in standard deviations of the actions, of decoding the codes
             up to this level.
@@ -39,49 +42,49 @@ class ChunkTokenizer(nn.Module):
         flat = chunk * action_size
         self.encoder = mlp(flat, config.width, config.latent)
         self.decoder = mlp(config.latent, config.width, flat)
-        self.quantizer = ResidualQuantizer(
-            config.levels, config.codes, config.latent, config.estimator, config.decay
-        )
+        self.quantizer = quantizer_of(config)
         self.register_buffer("step", torch.tensor(0))
 
     step: Tensor
 
-    def loss(self, chunks: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """Reconstruction and commitment of (B, T, 7); in training mode the codebooks follow."""
-        self.quantizer.reviving = int(self.step) < self.config.revive_steps
-        quantized = self.quantizer(self.encoder(chunks.flatten(1)), learn=self.training)
+    def loss(self, chunks: Tensor) -> tuple[Tensor, Metrics]:
+        """Reconstruction and commitment of (B, T, 7); in training mode codes may follow their chunks."""
+        revive = self.step < self.config.revive_steps
+        quantized: Quantized = self.quantizer(self.encoder(chunks.flatten(1)), self.training, revive)
         vectors = quantized.vectors
         if self.training:
             self.step += 1
-            vectors = self._drop_levels(vectors, quantized.indices)
+            vectors = self._drop_levels(quantized)
         reconstruction = F.l1_loss(self.decoder(vectors).view_as(chunks), chunks)
-        loss = reconstruction + self.config.commitment * quantized.commitment
+        loss = reconstruction + self.config.commitment * quantized.commitment + quantized.codebook
+        metrics = {"reconstruction": reconstruction.detach(), "commitment": quantized.commitment.detach()}
         use = code_use(quantized.indices, self.config.codes)
-        metrics = {"reconstruction": reconstruction.item(), "commitment": quantized.commitment.item()}
-        for level, value in enumerate(perplexity(use).tolist(), start=1):
+        for level, value in enumerate(perplexity(use), start=1):
             metrics[f"perplexity_{level}"] = value
         return loss, metrics
 
-    def _drop_levels(self, vectors: Tensor, indices: Tensor) -> Tensor:
+    def _drop_levels(self, quantized: Quantized) -> Tensor:
         """Replace a share of the vectors by their coarse part; the gradient estimator's is kept."""
-        if self.config.levels == 1 or self.config.level_dropout == 0:
+        vectors, levels = quantized.vectors, self.config.levels
+        if levels == 1 or self.config.level_dropout == 0:
             return vectors
-        keep = torch.randint(1, self.config.levels, (1,)).item()
-        coarse = self.quantizer.look_up(indices, int(keep))
-        drop = torch.rand(len(vectors), 1, device=vectors.device) < self.config.level_dropout
+        count, device = len(vectors), vectors.device
+        kept = torch.randint(1, levels, (count, 1), device=device)
+        coarse = (quantized.parts * (torch.arange(levels, device=device) < kept)[..., None]).sum(1)
+        drop = torch.rand(count, 1, device=device) < self.config.level_dropout
         return vectors + torch.where(drop, coarse - vectors, torch.zeros_like(vectors)).detach()
 
     @torch.no_grad()
     def start(self, chunks: Tensor) -> None:
-        """Put the codebooks on the data, once: a second call changes nothing."""
+        """Put the codes on the data, once: a second call changes nothing."""
         if not self.quantizer.started:
             self.quantizer.start(self.encoder(chunks.flatten(1)))
 
     @torch.no_grad()
     def encode(self, chunks: Tensor) -> Tensor:
         """Codes (B, D) int64 of chunks (B, T, 7)."""
-        quantized: Tensor = self.quantizer(self.encoder(chunks.flatten(1))).indices
-        return quantized
+        quantized: Quantized = self.quantizer(self.encoder(chunks.flatten(1)))
+        return quantized.indices
 
     @torch.no_grad()
     def decode(self, indices: Tensor, levels: int | None = None) -> Tensor:
@@ -101,6 +104,22 @@ class ChunkTokenizer(nn.Module):
             reconstruction=[F.l1_loss(self.decode(indices, level), chunks).item() for level in levels],
             joint=len({tuple(row) for row in indices.tolist()}),
         )
+
+
+def quantizer_of(config: CodesConfig) -> Quantizer:
+    """The quantizer that the settings describe."""
+    if config.quantizer == "fsq":
+        return FiniteScalarQuantizer((config.codes,) * config.levels, config.latent)
+    settings = {"decay": config.decay} if config.codebook in ("ema", "gradient") else {}
+    return CODEBOOKS[config.codebook](
+        config.levels,
+        config.codes,
+        config.latent,
+        config.estimator,
+        config.matched_gradient,
+        config.detach_residual,
+        **settings,
+    )
 
 
 def mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
