@@ -8,7 +8,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,7 @@ def export(
         "seconds": {name: round(value, 1) for name, value in result.seconds.items()},
         "metrics": result.metrics,
         "hardware": hardware(),
+        "chosen": None if result.chosen is None else asdict(result.chosen),
         "report": policy.report(),
     }
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export.") as scratch:
@@ -148,6 +149,7 @@ def card(summary: Mapping[str, Any]) -> str:
         "",
         f"{summary['steps']} steps, {summary['samples']:,} samples, seed {summary['recipe']['seed']}, "
         f"{duration(seconds)} on {where} ({summary['samples_per_second']:g} samples/s in the last phase).",
+        *_chosen_lines(summary.get("chosen")),
         "",
         "| phase | metric | value |",
         "|---|---|---|",
@@ -160,6 +162,20 @@ def card(summary: Mapping[str, Any]) -> str:
         *_report_lines(summary["report"]),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _chosen_lines(chosen: Mapping[str, Any] | None) -> list[str]:
+    """Which weights these are, where success was measured while training."""
+    if chosen is None:
+        return []
+    which = "the best" if chosen["keep"] == "best" else "the last"
+    return [
+        "",
+        f"The weights are those of step {chosen['step']} of the last phase, {which} on validation: "
+        f"{chosen['successes']} of {chosen['episodes']} episodes succeeded (from seed "
+        f"{chosen['first_seed']}). A rate that was chosen by flatters: the one to report is on seeds from "
+        "1,000,000 on.",
+    ]
 
 
 def _data_row(used: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ from robot_skills.training.metrics import MetricLog
 from robot_skills.training.progress import JobProgress
 from robot_skills.training.recipe import TrainRecipe
 from robot_skills.training.schedule import one_cycle
+from robot_skills.training.selection import Chosen, Evaluator, Selection
 from robot_skills.training.step import LossWatch, StageRun, to_floats
 
 #: Windows in the sample that a phase is begun with, and on which the held-out loss is taken.
@@ -52,6 +53,7 @@ class TrainResult:
         seconds: wall time by phase and what it was spent on: waiting for data, updates, held-out loss
             ("validation"), checkpoints.
         metrics: phase -> last training and held-out numbers.
+        chosen: the weights that were kept, and how they did on validation seeds, if that was measured.
     """
 
     steps: int
@@ -59,6 +61,7 @@ class TrainResult:
     samples_per_second: float
     seconds: Mapping[str, float]
     metrics: Mapping[str, Mapping[str, float]]
+    chosen: Chosen | None = None
 
 
 class Trainer:
@@ -69,8 +72,12 @@ class Trainer:
         recipe: how.
         training: windows to learn from.
         held_out: windows to see over-fitting with.
-        folder: where the checkpoint and the TensorBoard logs go.
+        folder: where the checkpoint and the logs go.
         console: where progress is shown.
+        evaluator: what runs episodes, for recipes that evaluate while they train.
+
+    Raises:
+        InputError: the recipe evaluates, and there is no evaluator.
     """
 
     def __init__(
@@ -81,6 +88,7 @@ class Trainer:
         held_out: Windows | None,
         folder: Path,
         console: Console,
+        evaluator: Evaluator | None = None,
     ) -> None:
         if not isinstance(policy, nn.Module):
             raise TypeError(f"A policy to train is a torch.nn.Module, not {type(policy).__name__}.")
@@ -90,6 +98,11 @@ class Trainer:
         self._recipe, self._training, self._held_out = recipe, training, held_out
         self._folder, self._console = folder, console
         self._stages = recipe.plan(policy)
+        self._selection = None
+        if recipe.evaluate is not None:
+            if evaluator is None:
+                raise InputError("The recipe evaluates while it trains, and nothing here runs its episodes.")
+            self._selection = Selection(recipe.evaluate, evaluator, folder)
         images = any(stage.images for stage in self._stages)
         self._resident = place_data(recipe.data_on_gpu, training, images, policy, self._device)
         self._resident_held_out = (
@@ -99,7 +112,9 @@ class Trainer:
         self._metrics: dict[str, dict[str, float]] = {}
 
     def run(self, resume: bool = False) -> TrainResult:
-        """Train all phases, or what is left of them, and leave the averaged weights in the policy.
+        """Train all phases, or what is left of them, and leave the weights to keep in the policy.
+
+        They are averaged weights: the last ones, or those that did best on the recipe's validation seeds.
 
         Args:
             resume: go on from the folder's checkpoint; without one, from the start.
@@ -110,7 +125,8 @@ class Trainer:
         position = self._read_position(resume)
         done = position.stage if position else 0
         steps = sum(stage.steps for stage in self._stages[:done]) + (position.step if position else 0)
-        with MetricLog(self._folder / "logs", steps) as log:
+        recipe = self._recipe
+        with MetricLog(self._folder, steps, recipe.logger, recipe.name, to_mapping(recipe)) as log:
             for index, stage in enumerate(self._stages):
                 self._begin(index, stage)
                 if position is None or index >= position.stage:
@@ -124,6 +140,7 @@ class Trainer:
             samples=sum(stage.steps * stage.batch_size for stage in self._stages),
             seconds=dict(self._seconds),
             metrics=self._metrics,
+            chosen=self._selection.load(self.policy) if self._selection is not None else None,
         )
 
     # One phase -------------------------------------------------------------------------------------
@@ -193,6 +210,13 @@ class Trainer:
                 held_out = self._validate(stage, run.average)
             log.write(f"held_out_{stage.name}", held_out, total)
             known.update({f"held_out_{name}": value for name, value in held_out.items()})
+        evaluated = self._recipe.evaluate
+        if evaluated is not None and stage is self._stages[-1] and self._due(stage, done, evaluated.every):
+            watch.look()
+            with self._timed(stage, "evaluation"):
+                success, failures = self._evaluate(done, run.average)
+            log.write("evaluation", success, total, {"phase_step": done, "failures": failures})
+            known.update({f"validation_{name}": value for name, value in success.items()})
         if self._due(stage, done, self._recipe.checkpoint_every):
             watch.look()  # weights that are no longer numbers are not kept
             with self._timed(stage, "checkpoint"):
@@ -218,6 +242,27 @@ class Trainer:
                     totals[name] += value * len(part) / len(indices)
             self._module.train()
         return dict(totals)
+
+    def _evaluate(self, step: int, average: Average) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Success of the averaged weights on validation seeds, and the episodes that failed."""
+        assert self._selection is not None, "made for recipes that evaluate"
+        devices = [self._device] if self._device.type == "cuda" else []
+        with average.swapped(), torch.random.fork_rng(devices):
+            self._module.eval()
+            report = self._selection.evaluate(self.policy, step)
+            self._module.train()
+        self._console.print(
+            f"{self._recipe.name}: step {step}: {report.headline()} on validation seeds",
+            highlight=False,
+            soft_wrap=True,
+        )
+        failures = [
+            {"seed": one.seed, "call": one.call, "status": one.status, "reason": one.reason}
+            for one in report.results
+            if not one.success
+        ]
+        rate = report.successes / len(report.results)
+        return {"success_rate": rate, "episodes": float(len(report.results))}, failures
 
     # Checkpoints and time --------------------------------------------------------------------------
 

@@ -19,9 +19,18 @@ from robot_skills.library import SkillLibrary
 from robot_skills.training.export import DataUsed, export
 from robot_skills.training.loop import Trainer, TrainResult
 from robot_skills.training.recipe import TrainRecipe
+from robot_skills.training.report import write_report
+from robot_skills.training.selection import Evaluator
 
 
-def train(recipe: TrainRecipe, folder: Path, resume: bool, command: str, console: Console) -> TrainResult:
+def train(
+    recipe: TrainRecipe,
+    folder: Path,
+    resume: bool,
+    command: str,
+    console: Console,
+    evaluator: Evaluator | None = None,
+) -> TrainResult:
     """Train a recipe into a folder, on a GPU where there is one.
 
     Args:
@@ -30,6 +39,7 @@ def train(recipe: TrainRecipe, folder: Path, resume: bool, command: str, console
         resume: go on from the folder's checkpoint; without one, from the start.
         command: what was typed, for the card.
         console: where progress is shown.
+        evaluator: what runs episodes, for recipes that evaluate while they train.
 
     Raises:
         InputError: the recipe's data, policy, skill or folder is not usable.
@@ -65,8 +75,9 @@ def train(recipe: TrainRecipe, folder: Path, resume: bool, command: str, console
         soft_wrap=True,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    result = Trainer(policy, recipe, training, held_out, folder, console).run(resume)
+    result = Trainer(policy, recipe, training, held_out, folder, console, evaluator).run(resume)
     export(folder, policy, recipe, result, [DataUsed.of(store) for store in stores], count, command)
+    write_report(folder)
     return result
 
 
