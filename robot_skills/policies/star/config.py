@@ -35,7 +35,12 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "target_weight": (0, UNBOUNDED),
     "end_weight": (0, UNBOUNDED),
     "end_positive_weight": (0, UNBOUNDED),
+    "segments": (1, UNBOUNDED),
+    "flow_steps": (1, UNBOUNDED),
+    "flow_noise": (0, UNBOUNDED),
     "temperature": (0, UNBOUNDED),
+    "top_k": (0, UNBOUNDED),
+    "top_p": (0, 1),
     "codes_steps": (1, UNBOUNDED),
     "policy_steps": (1, UNBOUNDED),
     "batch_size": (1, UNBOUNDED),
@@ -102,10 +107,21 @@ class StarConfig(VisuomotorConfig):
     """A STAR policy; what every visuomotor policy has is described there.
 
     Attributes:
-        codes: of action chunks.
+        codes: of action chunks, or of their segments.
+        segments: parts of equal length that a chunk is cut into, each with D codes of its own; the codes
+            follow one another in time, and coarse to fine within a segment. One tokenizer serves them all,
+            so that a segment's codes say what happens in it and nothing else, and every sample teaches the
+            codebooks as many times as it has segments. 1: the whole chunk is one motion.
+        autoregressive: whether a code is predicted from those before it; false is the paper's ablation,
+            codes independent given the context.
         layers, heads: of the transformer, whose seven tokens of `width` need no more.
         feature: size of the features that the offset and the target are read from.
-        offset_width: of the two hidden layers of the offset head, which carries the precision.
+        refiner: what is added to the decoded codes: "offset", a regression, which carries the precision;
+            "flow", a small rectified flow; or "none".
+        offset_width: of the hidden layers of the refiner.
+        flow_steps: Euler steps of the flow; its paths are nearly straight, so that few are enough.
+        flow_noise: spread of the noise it begins with, in standard deviations of the actions: about what
+            two levels of codes leave over.
         teacher_forcing: weight of the offset's loss on the data's own codes; the rest goes to codes the
             model picks. Where a mode c has probability p, the share of c's actions among what the offset
             learns for (c) is then at least .5 + p / 2 with sampled codes: its L1 median stays in the mode.
@@ -116,16 +132,25 @@ class StarConfig(VisuomotorConfig):
             the probe, where it was the largest effect seen; codes low, since cross entropy stays at the
             entropy of the expert's noise.
         end_positive_weight: of steps at which the skill is over, which are few.
-        temperature: 0 picks the likeliest codes; above, they are sampled at this temperature.
-        seed: of that sampling.
+        temperature: 0 picks the likeliest codes; above, they are sampled at this temperature. Chance is a
+            function of the states the policy is given, so that it says the same when asked again.
+        top_k: codes of each level that are sampled from, the likeliest; 0: all.
+        top_p: share of probability that is sampled from, of the likeliest codes (nucleus sampling,
+            Holtzman et al. 2020); 1: all. With `top_k`, the share is of what that leaves.
+        seed: of the sampling, and of the flow's noise.
         codes_steps, policy_steps, batch_size, learning_rate: of the stages, if the recipe does not say.
     """
 
     codes: CodesConfig = field(default_factory=CodesConfig)
     layers: int = 2
     heads: int = 4
+    segments: int = 1
+    autoregressive: bool = True
     feature: int = 256
+    refiner: str = "offset"
     offset_width: int = 256
+    flow_steps: int = 4
+    flow_noise: float = 0.5
     teacher_forcing: float = 0.5
     own_codes: str = "sample"
     code_smoothing: float = 0.05
@@ -135,6 +160,8 @@ class StarConfig(VisuomotorConfig):
     end_weight: float = 0.1
     end_positive_weight: float = 2.0
     temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
     seed: int = 0
     codes_steps: int = 3000
     policy_steps: int = 20_000
@@ -147,3 +174,17 @@ class StarConfig(VisuomotorConfig):
         if self.width % self.heads:
             raise InputError(f"The width {self.width} is not divisible by {self.heads} heads.")
         check_choice("way to pick codes in training (own_codes)", self.own_codes, ("sample", "greedy"))
+        check_choice("refiner", self.refiner, ("offset", "flow", "none"))
+        if self.chunk % self.segments:
+            raise InputError(
+                f"A chunk of {self.chunk} steps is not {self.segments} segments of equal length."
+            )
+        if self.top_p == 0:
+            raise InputError("top_p is above 0; the likeliest codes alone are temperature 0.")
+        if self.temperature == 0 and (self.top_k or self.top_p < 1):
+            raise InputError("top_k and top_p say what is sampled from, and temperature 0 samples nothing.")
+
+    @property
+    def places(self) -> int:
+        """N, codes of a chunk: D of each segment."""
+        return self.segments * self.codes.levels

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robot_skills.policies.policy import Batch, Metrics, Stage, Texts
+from robot_skills.policies.sampling import keyed_uniform, pick
 from robot_skills.policies.star.config import StarConfig
+from robot_skills.policies.star.refiner import REFINERS
 from robot_skills.policies.star.tokenizer import ChunkTokenizer
 from robot_skills.policies.star.transformer import Seen, Trunk
 from robot_skills.policies.vision import normalise
@@ -23,9 +25,9 @@ class Reading:
     """What the trunk made of a batch.
 
     Attributes:
-        features: (B, feature), for the offset and the target.
-        logits: (B, K) of each level predicted so far.
-        seen: of each block, to predict the next level with.
+        features: (B, feature), for the refiner and the target.
+        logits: (B, K) of each code predicted so far.
+        seen: of each block, to predict the next code with.
     """
 
     features: Tensor
@@ -36,9 +38,9 @@ class Reading:
 class StarPolicy(VisuomotorPolicy):
     """Stage "codes" learns skill codes of action chunks; stage "policy" learns to compose and correct them.
 
-    An action chunk is decoder(codes) + offset(features, codes). The codes are picked coarse to fine by a
-    transformer and keep the modes of the demonstrations apart; the offset is continuous, sees the codes that
-    were picked, and carries the precision.
+    An action chunk is decoder(codes), refined given features and codes. The codes are picked one after
+    another by a transformer, segment by segment and coarse to fine, and keep the modes of the demonstrations
+    apart; the refiner is continuous, sees the codes that were picked, and carries the precision.
     """
 
     config_class: ClassVar[type[Any]] = StarConfig
@@ -50,19 +52,24 @@ class StarPolicy(VisuomotorPolicy):
         config = config or StarConfig()
         super().__init__(config)
         width, tokens = config.width, self.tokens
-        self.tokenizer = ChunkTokenizer(config.codes, config.chunk, config.action_size)
+        self.tokenizer = ChunkTokenizer(config.codes, config.chunk // config.segments, config.action_size)
         self.trunk = Trunk(
-            tokens, config.codes.levels, config.codes.codes, width, config.layers, config.heads
+            tokens,
+            config.places,
+            config.codes.codes,
+            width,
+            config.layers,
+            config.heads,
+            config.autoregressive,
         )
-        # Straight from the encoders as well: what the trunk mixes, the offset also needs unmixed.
+        # Straight from the encoders as well: what the trunk mixes, the refiner also needs unmixed.
         self.fuse = nn.Sequential(nn.Linear((tokens + 1) * width, config.feature), nn.GELU())
         # A position, in the frame of the base and from the gripper; any other label as it is.
         self.target = nn.Linear(config.feature, config.target_size * (2 if config.target_size == 3 else 1))
-        self.offset = OffsetHead(config)
+        self.offset = REFINERS[config.refiner](config)
         levels = config.codes.levels
         self.register_buffer("code_use", torch.zeros(levels, 3))  # used, perplexity, reconstruction
         self.register_buffer("code_joint", torch.tensor(0))
-        self._generator = torch.Generator().manual_seed(config.seed)
 
     # What the executor asks -------------------------------------------------------------------------
 
@@ -72,8 +79,7 @@ class StarPolicy(VisuomotorPolicy):
         """Actions (B, T, A) and end probabilities (B, T), for tensors as in `Batch`."""
         pixels = {name: normalise(images[name]) for name in self.cameras}
         reading = self._read(pixels, self.normalise_state(history), text, skill, None)
-        codes = self._pick(reading, self.config.temperature, self._generator)
-        chunk, end_logits = self._compose(reading.features, codes)
+        chunk, end_logits = self._answer(reading, history)
         return self.restore_actions(chunk), end_logits.sigmoid()
 
     # What the trainer asks --------------------------------------------------------------------------
@@ -96,11 +102,11 @@ class StarPolicy(VisuomotorPolicy):
         """
         self._check_stage(name)
         self.take_statistics(statistics, sample)
-        chunks = self.normalise_actions(sample["actions"])
+        segments = self._segments(self.normalise_actions(sample["actions"]))
         if name == "codes":
-            self.tokenizer.start(chunks)
+            self.tokenizer.start(segments)
         else:
-            report = self.tokenizer.report(chunks)
+            report = self.tokenizer.report(segments)
             rows = [report.used, report.perplexity, report.reconstruction]
             self.code_use.copy_(torch.tensor(rows).T)
             cast(Tensor, self.code_joint).fill_(report.joint)
@@ -112,9 +118,9 @@ class StarPolicy(VisuomotorPolicy):
         self._check_stage(name)
         actions = self.normalise_actions(batch["actions"])
         if name == "codes":
-            return self.tokenizer.loss(actions)
+            return self.tokenizer.loss(self._segments(actions))
         self.tokenizer.eval()  # codes stay as they are, whatever mode the policy is in
-        codes = self.tokenizer.encode(actions)
+        codes = self.encode(actions)
         pixels, state = self.augment(batch)
         reading = self._read(pixels, state, batch["text"], batch["skill"], codes)
         losses = self._losses(batch, actions, codes, reading)
@@ -126,37 +132,40 @@ class StarPolicy(VisuomotorPolicy):
             + weights.end_weight * losses["end"]
         )
         metrics = {key: value.detach() for key, value in losses.items()}
-        for level, (logits, code) in enumerate(zip(reading.logits, codes.unbind(1), strict=True), start=1):
-            metrics[f"code_{level}_accuracy"] = (logits.argmax(-1) == code).float().mean()
+        for place, (logits, code) in enumerate(zip(reading.logits, codes.unbind(1), strict=True), start=1):
+            metrics[f"code_{place}_accuracy"] = (logits.argmax(-1) == code).float().mean()
+        if not self.training:
+            chunk, _ = self._answer(reading, batch["history"])
+            metrics["chunk_error"] = F.l1_loss(chunk, actions)
         return loss, metrics
 
     def _losses(self, batch: Batch, actions: Tensor, codes: Tensor, reading: Reading) -> dict[str, Tensor]:
         """Every part of the policy's loss, unweighted, and some parts of parts that are only logged."""
         config = self.config
         smoothing = config.code_smoothing if self.training else 0.0
-        per_level = [
+        per_place = [
             F.cross_entropy(logits, code, label_smoothing=smoothing)
             for logits, code in zip(reading.logits, codes.unbind(1), strict=True)
         ]
         sampled = self.training and config.own_codes == "sample"
-        own = self._pick(reading, 1.0 if sampled else 0.0, None)
+        chance = torch.rand(codes.shape, device=codes.device) if sampled else None
+        own = self._pick(reading, chance, 1.0)
         teacher, student = config.teacher_forcing, 1 - config.teacher_forcing
-        true_chunk, true_end = self._compose(reading.features, codes)
-        own_chunk, own_end = self._compose(reading.features, own)
-        true_action, own_action = F.l1_loss(true_chunk, actions), F.l1_loss(own_chunk, actions)
+        true_action, true_end = self.offset.loss(reading.features, codes, self.decode(codes), actions)
+        own_action, own_end = self.offset.loss(reading.features, own, self.decode(own), actions)
         over = batch["end"]
         return {
             "action": teacher * true_action + student * own_action,
             "action_true_codes": true_action,
             "action_own_codes": own_action,
-            "code": torch.stack(per_level).mean(),
+            "code": torch.stack(per_place).mean(),
             "target": self.target_loss(batch, self.target(reading.features)),
             "end": teacher * self._end_loss(true_end, over) + student * self._end_loss(own_end, over),
         }
 
     def _end_loss(self, logits: Tensor, over: Tensor) -> Tensor:
-        weight = logits.new_tensor(self.config.end_positive_weight)
-        return F.binary_cross_entropy_with_logits(logits, over, pos_weight=weight)
+        weight = 1 + (self.config.end_positive_weight - 1) * over
+        return F.binary_cross_entropy_with_logits(logits, over, weight=weight)
 
     def report(self) -> dict[str, Any]:
         """Sizes, and how the codes serve the training chunks, level by level."""
@@ -165,6 +174,8 @@ class StarPolicy(VisuomotorPolicy):
         return {
             "parameters": sum(counted.values()),
             "parameters_of": counted,
+            "refiner": self.config.refiner,
+            "segments": self.config.segments,
             "estimator": self.config.codes.estimator,
             "codes_per_level": self.config.codes.codes,
             "codes_used": [int(count) for count in used],
@@ -176,6 +187,19 @@ class StarPolicy(VisuomotorPolicy):
 
     # Parts ------------------------------------------------------------------------------------------
 
+    def encode(self, chunks: Tensor) -> Tensor:
+        """Codes (B, N) int64 of normalised chunks (B, T, A): segment by segment, coarse to fine."""
+        return self.tokenizer.encode(self._segments(chunks)).view(len(chunks), -1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Normalised chunks (B, T, A) of codes (B, N), out of the gradient."""
+        segments = self.tokenizer.decode(codes.reshape(-1, self.config.codes.levels))
+        return segments.reshape(len(codes), self.config.chunk, -1)
+
+    def _segments(self, chunks: Tensor) -> Tensor:
+        """Chunks (B, T, A) as B times `segments` parts of equal length."""
+        return chunks.reshape(-1, self.config.chunk // self.config.segments, chunks.shape[2])
+
     def _read(
         self,
         pixels: Mapping[str, Tensor],
@@ -184,7 +208,7 @@ class StarPolicy(VisuomotorPolicy):
         skill: Texts,
         codes: Tensor | None,
     ) -> Reading:
-        """Encode a context and predict codes: all levels given true codes, or the first without."""
+        """Encode a context and predict codes: all of them given true codes, or the first without."""
         context = self.context(pixels, state, text, skill)
         if codes is None:
             codes = torch.empty(len(context), 0, dtype=torch.int64, device=context.device)
@@ -192,55 +216,51 @@ class StarPolicy(VisuomotorPolicy):
         features = self.fuse(torch.cat([context.flatten(1), summary], dim=1))
         return Reading(features, logits, self.trunk.context_seen(seen, context.shape[1]))
 
+    def _answer(self, reading: Reading, history: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised actions (B, T, A) and end logits (B, T); what is chance in them hangs on the states."""
+        config, noises = self.config, self.offset.noises
+        sampled = config.places if config.temperature else 0
+        chance = history.new_zeros(len(history), 0)
+        if sampled + noises:
+            chance = keyed_uniform(history, config.seed, sampled + noises)
+        codes = self._pick(
+            reading, chance[:, :sampled] if sampled else None, config.temperature, config.top_k, config.top_p
+        )
+        noise = 2**0.5 * torch.erfinv(2 * chance[:, sampled:] - 1)  # the normal quantile of the chance
+        chunk: tuple[Tensor, Tensor] = self.offset(reading.features, codes, self.decode(codes), noise)
+        return chunk
+
     @torch.no_grad()
-    def _pick(self, reading: Reading, temperature: float, generator: torch.Generator | None) -> Tensor:
-        """Pick codes (B, D) coarse to fine, each given those picked before."""
+    def _pick(
+        self,
+        reading: Reading,
+        chance: Tensor | None,
+        temperature: float,
+        top_k: int = 0,
+        top_p: float = 1.0,
+    ) -> Tensor:
+        """Pick codes (B, N) one after another, each given those before.
+
+        Args:
+            reading: of the context.
+            chance: (B, N) in (0, 1); None: the likeliest codes, whatever the temperature.
+            temperature: of sampling.
+            top_k: as in `StarConfig`.
+            top_p: as in `StarConfig`.
+        """
         logits, seen = reading.logits[0], reading.seen
         picked: list[Tensor] = []
-        for level in range(self.config.codes.levels):
-            if level:
-                logits, seen = self.trunk.follow(picked[-1], level - 1, seen)
-            if temperature == 0:
+        for place in range(self.config.places):
+            if place and self.config.autoregressive:
+                logits, seen = self.trunk.follow(picked[-1], place - 1, seen)
+            elif place:
+                logits = reading.logits[place]
+            if chance is None:
                 picked.append(logits.argmax(-1))
-                continue
-            shares = (logits / temperature).softmax(-1)
-            if generator is not None:
-                shares = shares.to(generator.device)
-            picked.append(torch.multinomial(shares, 1, generator=generator)[:, 0].to(logits.device))
+            else:
+                picked.append(pick(logits, chance[:, place], temperature, top_k or None, top_p))
         return torch.stack(picked, dim=1)
-
-    def _compose(self, features: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised actions (B, T, A) and end logits (B, T) for codes (B, D)."""
-        offset, end = self.offset(features, codes)
-        return self.tokenizer.decode(codes) + offset, end
 
     def _check_stage(self, name: str) -> None:
         if name not in ("codes", "policy"):
             raise ValueError(f"The stages of StarPolicy are codes and policy, not {name!r}.")
-
-
-class OffsetHead(nn.Module):
-    """Features (B, feature) and hard codes (B, D) to an offset of the chunk and the end's logits."""
-
-    def __init__(self, config: StarConfig) -> None:
-        super().__init__()
-        self.config = config
-        codes, width = config.codes, config.offset_width
-        self.embeddings = nn.Embedding(codes.levels * codes.codes, config.feature)
-        nn.init.normal_(self.embeddings.weight, std=0.3)
-        self.layers = nn.Sequential(
-            nn.Linear(2 * config.feature, width), nn.GELU(), nn.Linear(width, width), nn.GELU()
-        )
-        self.out = nn.Linear(width, config.chunk * (config.action_size + 1))
-        with torch.no_grad():
-            self.out.weight.mul_(0.1)  # at first the codes speak alone
-            self.out.bias.zero_()
-
-    def forward(self, features: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Offset (B, T, A) and end logits (B, T)."""
-        config, size = self.config, self.config.action_size
-        places = config.codes.codes * torch.arange(config.codes.levels, device=codes.device)
-        code = self.embeddings(codes + places).sum(1)
-        out = self.out(self.layers(torch.cat([features, code], dim=1)))
-        out = out.view(len(codes), config.chunk, size + 1)
-        return out[..., :size], out[..., size]

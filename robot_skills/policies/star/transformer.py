@@ -1,4 +1,4 @@
-"""The trunk: a small pre-norm transformer that predicts codes one after another from a context."""
+"""The trunk: a small pre-norm transformer that predicts a sequence of codes from a context."""
 
 from __future__ import annotations
 
@@ -38,42 +38,57 @@ class Trunk(nn.Module):
     """Context tokens, a start token, then the codes: each code is predicted from all before it.
 
     Context tokens see each other, codes see the context and the codes before them, and nothing sees a
-    later code.
+    later code. Each place of the sequence has a head and embeddings of its own, which is how the trunk knows
+    level and time: next to the blocks they weigh little.
 
     Args:
         context: C, number of context tokens.
-        levels, codes: D and K.
+        length: N, codes of a sequence: the levels of the first segment, coarse to fine, then the next's.
+        codes: K, of each place.
         width, layers, heads: of the blocks.
+        autoregressive: whether a code is told to those after it; if not, every head reads the start token,
+            and codes are independent given the context.
     """
 
-    def __init__(self, context: int, levels: int, codes: int, width: int, layers: int, heads: int) -> None:
+    visible: Tensor
+
+    def __init__(
+        self,
+        context: int,
+        length: int,
+        codes: int,
+        width: int,
+        layers: int,
+        heads: int,
+        autoregressive: bool = True,
+    ) -> None:
         super().__init__()
-        self.levels, self.codes = levels, codes
+        self.length, self.codes, self.autoregressive = length, codes, autoregressive
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.places = nn.Parameter(torch.randn(context + 1, width) * 0.02)
-        self.embeddings = nn.Embedding(levels * codes, width)
-        nn.init.normal_(self.embeddings.weight, std=0.5)
-        self.heads = nn.ModuleList(nn.Linear(width, codes) for _ in range(levels))
-        order = torch.arange(context + levels)
+        if autoregressive:
+            self.embeddings = nn.Embedding(length * codes, width)
+            nn.init.normal_(self.embeddings.weight, std=0.5)
+        self.heads = nn.ModuleList(nn.Linear(width, codes) for _ in range(length))
+        order = torch.arange(context + length)
         visible = (order[None] <= order[:, None]) | (order[None] < context)
         visible[:context, context:] = False
         self.register_buffer("visible", visible, persistent=False)
-
-    visible: Tensor
 
     def read(self, context: Tensor, codes: Tensor) -> tuple[Tensor, list[Tensor], list[Seen]]:
         """Predict every code from the true ones before it.
 
         Args:
             context: (B, C, width).
-            codes: (B, D) int64, or (B, n) with n < D codes known so far.
+            codes: (B, N) int64, or (B, n) with n < N codes known so far.
 
         Returns:
-            The summary of the context (B, width), which no code has touched; logits (B, K) of the next
-            levels, as many as codes known and one more, at most D; and what each block has seen.
+            The summary of the context (B, width), which no code has touched; logits (B, K) of the first
+            codes, as many as are known and one more, at most N, or all N where codes are independent; and
+            what each block has seen.
         """
-        known = codes[:, : self.levels - 1]
+        known = codes[:, : self.length - 1] if self.autoregressive else codes[:, :0]
         start = context.new_zeros(len(context), 1, context.shape[2])
         x = torch.cat([context, start], dim=1) + self.places
         if known.shape[1]:
@@ -84,21 +99,23 @@ class Trunk(nn.Module):
             x, keys = block(x, self.visible[:tokens, :tokens], None)
             seen.append(keys)
         hidden = self.norm(x[:, context.shape[1] :])
+        if not self.autoregressive:
+            return hidden[:, 0], [head(hidden[:, 0]) for head in self.heads], seen
         logits = [head(hidden[:, i]) for i, head in enumerate(self.heads) if i < hidden.shape[1]]
         return hidden[:, 0], logits, seen
 
-    def follow(self, code: Tensor, level: int, seen: list[Seen]) -> tuple[Tensor, list[Seen]]:
-        """Logits (B, K) of the level after `level`, whose code (B,) was just picked."""
-        x = self.embed(code[:, None], level)
+    def follow(self, code: Tensor, place: int, seen: list[Seen]) -> tuple[Tensor, list[Seen]]:
+        """Logits (B, K) of the code after `place`, whose code (B,) was just picked."""
+        x = self.embed(code[:, None], place)
         after = []
         for block, before in zip(self.blocks, seen, strict=True):
             x, keys = block(x, None, before)
             after.append(keys)
-        return self.heads[level + 1](self.norm(x[:, 0])), after
+        return self.heads[place + 1](self.norm(x[:, 0])), after
 
-    def embed(self, codes: Tensor, level: int = 0) -> Tensor:
-        """Embeddings of codes (B, n) of the n levels from `level` on; (B, n, width)."""
-        offsets = self.codes * torch.arange(level, level + codes.shape[1], device=codes.device)
+    def embed(self, codes: Tensor, place: int = 0) -> Tensor:
+        """Embeddings of codes (B, n) of the n places from `place` on; (B, n, width)."""
+        offsets = self.codes * torch.arange(place, place + codes.shape[1], device=codes.device)
         embedded: Tensor = self.embeddings(codes + offsets)
         return embedded
 

@@ -1,9 +1,12 @@
 import dataclasses
+import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from robot_skills.errors import InputError
 from robot_skills.policies.star.config import CodesConfig, StarConfig
@@ -23,6 +26,8 @@ SMALL = StarConfig(
     offset_width=64,
 )
 DATA = batch(200)
+#: A folder that release 0.1 wrote, trained on the data above, and what it answered then.
+GOLDEN = Path(__file__).parents[3] / "golden" / "star_folder"
 
 
 def train(config: StarConfig, steps: int = 200, codes_steps: int = 150) -> StarPolicy:
@@ -68,11 +73,13 @@ def test_the_offset_corrects_a_wrong_code(policy: StarPolicy) -> None:
     actions = policy.normalise_actions(DATA["actions"])
     pixels, state = policy.augment(DATA)
     reading = policy._read(pixels, state, DATA["text"], DATA["skill"], None)
-    wrong = policy._pick(reading, 1.5, torch.Generator().manual_seed(0))
-    decoder_alone = (policy.tokenizer.decode(wrong) - actions).abs().mean()
-    corrected = (policy._compose(reading.features, wrong)[0] - actions).abs().mean()
-    true_alone = (policy.tokenizer.decode(policy.tokenizer.encode(actions)) - actions).abs().mean()
-    assert (wrong != policy.tokenizer.encode(actions)).any(dim=1).float().mean() > 0.1
+    wrong = policy._pick(reading, torch.rand(200, 2), 1.5)
+    decoder_alone = (policy.decode(wrong) - actions).abs().mean()
+    chunk, _ = policy.offset(reading.features, wrong, policy.decode(wrong), torch.empty(200, 0))
+    corrected = (chunk - actions).abs().mean()
+    codes = policy.encode(actions)
+    true_alone = (policy.decode(codes) - actions).abs().mean()
+    assert (wrong != codes).any(dim=1).float().mean() > 0.1
     assert corrected < 0.6 * decoder_alone
     assert corrected < true_alone  # better than the codes could do if they were all right
 
@@ -103,8 +110,19 @@ def test_codes_rest_while_the_policy_learns(policy: StarPolicy) -> None:
     assert all(parameter.grad is None for parameter in policy.tokenizer.parameters())
 
 
-def test_every_part_is_trained_in_exactly_one_stage() -> None:
-    policy = StarPolicy(SMALL).train()
+VARIANTS = [
+    {},
+    {"segments": 2},
+    {"segments": 4, "refiner": "flow"},
+    {"autoregressive": False},
+    {"refiner": "none"},
+    {"segments": 2, "autoregressive": False, "refiner": "flow", "temperature": 1.0, "top_p": 0.9},
+]
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_every_part_is_trained_in_exactly_one_stage(settings) -> None:
+    policy = StarPolicy(dataclasses.replace(SMALL, **settings)).train()
     trained = {}
     for name in ("codes", "policy"):
         policy.begin_stage(name, statistics(DATA), {**DATA, "images": {}})
@@ -113,6 +131,96 @@ def test_every_part_is_trained_in_exactly_one_stage() -> None:
         trained[name] = {key for key, value in policy.named_parameters() if value.grad is not None}
     assert not trained["codes"] & trained["policy"]
     assert trained["codes"] | trained["policy"] == {key for key, _ in policy.named_parameters()}
+
+
+@pytest.mark.parametrize("settings", VARIANTS[1:], ids=str)
+def test_every_variant_learns_and_comes_back(settings, tmp_path) -> None:
+    policy = train(dataclasses.replace(SMALL, **settings), steps=120)
+    mean = (DATA["actions"] - DATA["actions"].mean((0, 1))).abs().mean().item()
+    with torch.no_grad():
+        assert error(policy, DATA) < 0.7 * mean
+        _, metrics = policy.loss("policy", DATA)
+    assert float(metrics["chunk_error"]) < 0.7
+    policy.save_pretrained(tmp_path, precision=torch.float32)
+    again = StarPolicy.from_pretrained(tmp_path)
+    assert again.config == policy.config
+    for one, two in zip(policy.predict(inputs(DATA, 4)), again.predict(inputs(DATA, 4)), strict=True):
+        assert np.array_equal(one.actions, two.actions)
+
+
+def test_a_segment_has_codes_of_its_own_in_the_order_of_time() -> None:
+    policy = StarPolicy(dataclasses.replace(SMALL, segments=4))
+    policy.begin_stage("codes", statistics(DATA), {**DATA, "images": {}})
+    chunks = policy.normalise_actions(DATA["actions"])
+    codes = policy.encode(chunks)
+    assert codes.shape == (200, 4 * SMALL.codes.levels)
+    assert policy.decode(codes).shape == chunks.shape
+    for step in range(8):
+        changed = chunks.clone()
+        changed[:, step] += 3
+        touched = (policy.encode(changed) != codes).any(0).view(4, -1)
+        assert touched.any(1).tolist() == [segment == step // 2 for segment in range(4)]
+    other = codes.clone()
+    other[:, 2] = (other[:, 2] + 1) % 16  # the second segment's coarse code
+    moved = (policy.decode(other) != policy.decode(codes)).any(dim=(0, 2))
+    assert moved.tolist() == [False, False, True, True, False, False, False, False]
+
+
+def test_a_folder_of_an_earlier_release_gives_the_actions_it_gave() -> None:
+    policy = StarPolicy.from_pretrained(GOLDEN)
+    data = batch(200, cameras=("front",), size=16, history=2)
+    told = json.loads((GOLDEN / "chunks.json").read_text())
+    for chunk, was in zip(policy.predict(inputs(data, 4)), told, strict=True):
+        assert np.allclose(chunk.actions, was["actions"], atol=1e-5)
+        assert np.allclose(chunk.end, was["end"], atol=1e-5)
+
+
+def test_what_only_the_motion_tells_is_learned_from_a_short_history() -> None:
+    torch.manual_seed(0)
+    data = batch(200, history=3)
+    side = torch.where(torch.rand(200) < 0.5, -1.0, 1.0)
+    data["history"][:, :-1, 1] += 0.02 * side[:, None]  # two centimetres, before now
+    data["actions"][..., 1] = 0.5 * side[:, None]
+    config = dataclasses.replace(SMALL, history=3)
+    policy = StarPolicy(config).train()
+    for name, count in (("codes", 100), ("policy", 200)):
+        policy.begin_stage(name, statistics(data), {**data, "images": {}})
+        optimizer = torch.optim.AdamW([p for p in policy.parameters() if p.requires_grad], 3e-3)
+        for _ in range(count):
+            loss, _ = policy.loss(name, part(data, torch.randint(200, (64,))))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    actions, _ = policy.eval().act(data["images"], data["history"], data["text"], data["skill"])
+    assert (actions[:, 0, 1].sign() == side).float().mean() > 0.95
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails on what makes the host wait for a device, or needs a tensor's values there."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        if name in ("_local_scalar_dense", "nonzero", "masked_select", "item"):
+            raise AssertionError(f"{name} waits for the device")
+        if name in ("index", "index_put", "index_put_") and any(
+            i is not None and i.dtype == torch.bool for i in args[1]
+        ):
+            raise AssertionError("a boolean mask as an index waits for the device")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_neither_training_nor_acting_waits_for_the_device(settings) -> None:
+    policy = StarPolicy(dataclasses.replace(SMALL, **settings)).train()
+    data = policy.prepare(part(DATA, torch.arange(16)))
+    for name in ("codes", "policy"):
+        policy.begin_stage(name, statistics(DATA), {**DATA, "images": {}})
+        data = policy.prepare(part(DATA, torch.arange(16)))
+        with NoWaiting():
+            policy.loss(name, data)[0].backward()
+    policy.eval()
+    with torch.inference_mode(), NoWaiting():
+        policy.act(data["images"], data["history"], data["text"], data["skill"])
 
 
 def test_the_report_tells_levels_apart(policy: StarPolicy) -> None:
@@ -130,13 +238,21 @@ def test_the_default_policy_is_about_a_million_parameters() -> None:
     assert StarPolicy().report()["parameters"] < 1.1e6
 
 
-def test_sampling_is_asked_for_by_temperature(policy: StarPolicy, tmp_path) -> None:
-    config = dataclasses.replace(SMALL, temperature=2.0)
-    sampling = StarPolicy(config)
-    sampling.load_state_dict(policy.state_dict())
-    sampling.eval()
-    drawn = [sampling.predict(inputs(DATA))[0].actions for _ in range(6)]
-    assert any(not np.array_equal(drawn[0], other) for other in drawn[1:])
+def test_sampling_is_asked_for_by_temperature(policy: StarPolicy) -> None:
+    greedy = policy.predict(inputs(DATA, 12))
+    for settings in ({"temperature": 2.0}, {"temperature": 2.0, "seed": 1}, {"temperature": 2.0, "top_k": 1}):
+        sampling = StarPolicy(dataclasses.replace(SMALL, **settings))
+        sampling.load_state_dict(policy.state_dict())
+        sampling.eval()
+        drawn, again = (sampling.predict(inputs(DATA, 12)) for _ in range(2))
+        alone = [sampling.predict([item])[0] for item in inputs(DATA, 12)]
+        for one, two, three in zip(drawn, again, alone, strict=True):
+            assert np.array_equal(one.actions, two.actions)  # asked again, it says the same
+            assert np.allclose(one.actions, three.actions, atol=1e-5)
+        moved = sum(
+            not np.array_equal(one.actions, two.actions) for one, two in zip(drawn, greedy, strict=True)
+        )
+        assert moved == 0 if settings.get("top_k") == 1 else moved >= 3
 
 
 def test_full_precision_weights_come_back_bit_for_bit(policy: StarPolicy, tmp_path) -> None:
@@ -201,6 +317,10 @@ def test_a_longer_history_is_read(tmp_path) -> None:
         ({"codes": {"estimator": "rotations"}}, "Did you mean 'rotation'"),
         ({"vision": {"chanels": [8]}}, "channels"),
         ({"execute": 9}, "execute is between 1 and 8"),
+        ({"segments": 3}, "8 steps is not 3 segments"),
+        ({"refiner": "offsets"}, "Did you mean 'offset'"),
+        ({"top_k": 4}, "temperature 0 samples nothing"),
+        ({"temperature": 1, "top_p": 0}, "top_p is above 0"),
         ({"teacher_forcing": 1.5}, "teacher_forcing"),
         ({"shift": [3]}, "one number a camera"),
         ({"width": 30, "heads": 4}, "not divisible"),
@@ -216,8 +336,6 @@ def test_a_wrong_setting_is_named(data, message: str) -> None:
 
 
 def test_a_config_survives_json() -> None:
-    import json
-
     config = dataclasses.replace(SMALL, history=3)
     data = json.loads(json.dumps(to_mapping(config)))
     assert from_mapping(StarConfig, data, "config") == config
