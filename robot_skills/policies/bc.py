@@ -99,7 +99,7 @@ class _Transformer(nn.Module):
     def __init__(self, config: BCConfig, tokens: int) -> None:
         super().__init__()
         self.places = nn.Parameter(torch.randn(tokens, config.width) * 0.02)
-        self.queries = nn.Parameter(torch.randn(config.chunk + 1, config.width) * 0.5)
+        self.queries = nn.Parameter(torch.randn(config.chunk + 1, config.width) * 0.02)
         self.stack = Stack(config.width, config.layers, config.heads, config.dropout)
         self.out = nn.Linear(config.width, config.action_size + 1)
 
