@@ -83,15 +83,20 @@ class Linear(nn.Linear):
         return linear(input, self.weight, self.bias)
 
 
+def _short(x: Tensor, layer: nn.Conv1d | nn.ConvTranspose1d) -> bool:
+    """Whether a batch has fewer steps than the layer has channels: laying out weights is most of the work."""
+    return x.device.type == "cpu" and x.shape[0] * x.shape[2] <= layer.stride[0] * layer.out_channels
+
+
 class Conv1d(nn.Conv1d):
-    """As `torch.nn.Conv1d` without groups or dilation, for sequences shorter than their channels are many."""
+    """As `torch.nn.Conv1d`, without groups or dilation."""
 
     def __init__(self, start: int, end: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
         super().__init__(start, end, kernel, stride, padding)
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, in, T) to (B, out, T')."""
-        if input.device.type != "cpu":
+        if not _short(input, self):
             return super().forward(input)
         padding = self.padding[0]
         assert isinstance(padding, int)
@@ -108,7 +113,7 @@ class DoublingConv1d(nn.ConvTranspose1d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(B, in, T) to (B, out, 2 T)."""
-        if input.device.type != "cpu" or output_size is not None:
+        if output_size is not None or not _short(input, self):
             return super().forward(input, output_size)
         # Step t of the input counts for the steps 2t - 1 to 2t + 2 of the output, one share each.
         shares = linear(input.transpose(1, 2), self.weight.flatten(1).t(), None)

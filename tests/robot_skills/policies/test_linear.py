@@ -18,10 +18,16 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], tuple[
     "few": (lambda: Linear(5, 7), lambda: nn.Linear(5, 7), (3, 5)),
     "one vector": (lambda: Linear(2048, 1024), lambda: nn.Linear(2048, 1024), (2048,)),
     "no rows": (lambda: Linear(8, 9), lambda: nn.Linear(8, 9), (0, 8)),
-    "kernel 5": (lambda: Conv1d(64, 96, 5, 1, 2), lambda: nn.Conv1d(64, 96, 5, 1, 2), (16, 64, 16)),
-    "halving": (lambda: Conv1d(64, 64, 3, 2, 1), lambda: nn.Conv1d(64, 64, 3, 2, 1), (16, 64, 15)),
+    "few steps": (lambda: Conv1d(64, 96, 5, 1, 2), lambda: nn.Conv1d(64, 96, 5, 1, 2), (2, 64, 16)),
+    "many steps": (lambda: Conv1d(64, 96, 5, 1, 2), lambda: nn.Conv1d(64, 96, 5, 1, 2), (16, 64, 16)),
+    "halving": (lambda: Conv1d(64, 64, 3, 2, 1), lambda: nn.Conv1d(64, 64, 3, 2, 1), (4, 64, 15)),
     "kernel 1": (lambda: Conv1d(3, 4, 1), lambda: nn.Conv1d(3, 4, 1), (2, 3, 8)),
-    "doubling": (lambda: DoublingConv1d(64, 80), lambda: nn.ConvTranspose1d(64, 80, 4, 2, 1), (16, 64, 9)),
+    "doubling": (lambda: DoublingConv1d(64, 80), lambda: nn.ConvTranspose1d(64, 80, 4, 2, 1), (4, 64, 9)),
+    "doubling many": (
+        lambda: DoublingConv1d(64, 80),
+        lambda: nn.ConvTranspose1d(64, 80, 4, 2, 1),
+        (64, 64, 9),
+    ),
     "doubling one": (lambda: DoublingConv1d(6, 5), lambda: nn.ConvTranspose1d(6, 5, 4, 2, 1), (2, 6, 1)),
 }
 
