@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from robot_skills.data.episode import EpisodeRecord
 from robot_skills.data.meta import StoreMeta
-from robot_skills.data.order import SPLIT_STREAM, Index, mixture, permutation
+from robot_skills.data.order import SPLIT_STREAM, Index, Mixture, mixture, permutation
 from robot_skills.data.statistics import statistics
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError, unknown
@@ -253,7 +253,8 @@ class Loader:
 
     The batches are the same whatever the number of workers, and from whatever step they begin. The images of
     a batch are valid until the next but one is asked for: their memory is used again. Use it in a `with`
-    statement, which also ends the threads.
+    statement, which also ends the threads. With a `share` (k, n) a batch is the k-th of n parts of one n
+    times as large; a `mixture` stands in for the windows' own.
     """
 
     def __init__(
@@ -267,9 +268,12 @@ class Loader:
         images: bool = True,
         ahead: int = 2,
         workers: int = 1,
+        share: tuple[int, int] = (0, 1),
+        mixture: Mixture | None = None,
     ) -> None:
         self._windows, self._batch_size, self._images = windows, batch_size, images
         self._seed, self._stream, self._next, self._stop = seed, stream, start, stop
+        self._share, self._mixture = share, mixture or windows.mixture
         # In use at once: those ahead, made or being made, and two with the consumer.
         self._ahead = ahead + workers
         self._ring = [windows.buffers(batch_size) if images else {} for _ in range(self._ahead + 2)]
@@ -292,7 +296,7 @@ class Loader:
             yield self._waiting.popleft().result()
 
     def _make(self, step: int) -> Batch:
-        indices = self._windows.mixture.batch(self._batch_size, self._seed, self._stream, step)
+        indices = self._mixture.batch(self._batch_size, self._seed, self._stream, step, self._share)
         return self._windows.batch(indices, self._images, self._ring[step % len(self._ring)] or None)
 
 

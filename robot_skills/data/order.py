@@ -73,8 +73,17 @@ class Mixture:
             )
         self._bounds = np.array([0.0, *np.cumsum(shares[:-1]), 1.0])
 
-    def batch(self, batch_size: int, seed: int, stream: int, step: int) -> Index:
-        """(B,) window numbers of batch `step`; the arguments are those of `batch_indices`."""
+    def batch(
+        self, batch_size: int, seed: int, stream: int, step: int, share: tuple[int, int] = (0, 1)
+    ) -> Index:
+        """(B,) window numbers of batch `step`; the arguments are those of `batch_indices`.
+
+        With a `share` (k, n) they are the k-th of n parts of the batch of n times the size.
+        """
+        part, parts = share
+        if parts > 1:
+            whole = self.batch(batch_size * parts, seed, stream, step)
+            return whole[part * batch_size : (part + 1) * batch_size]
         if self._bounds is None:
             return batch_indices(self._windows, batch_size, seed, stream, step)
         places = step * batch_size + np.arange(batch_size, dtype=np.int64)

@@ -89,12 +89,19 @@ class ResidentWindows:
         )
 
     def indices(
-        self, mixture: Mixture, batch_size: int, seed: int, stream: int, start: int, stop: int
+        self,
+        mixture: Mixture,
+        batch_size: int,
+        seed: int,
+        stream: int,
+        start: int,
+        stop: int,
+        share: tuple[int, int] = (0, 1),
     ) -> Iterator[Tensor]:
         """The window numbers (B,) of batches `start` to `stop` - 1, as `Loader` would gather them."""
         for begin in range(start, stop, BLOCK_STEPS):
             steps = range(begin, min(begin + BLOCK_STEPS, stop))
-            block = np.stack([mixture.batch(batch_size, seed, stream, step) for step in steps])
+            block = np.stack([mixture.batch(batch_size, seed, stream, step, share) for step in steps])
             sent = torch.from_numpy(block)
             if self._device.type == "cuda":  # from pinned memory the copy waits for nothing
                 sent = sent.pin_memory()

@@ -21,7 +21,8 @@ class Average:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self._decay = decay
         named = dict(module.named_parameters())
-        self._own = [value.detach() for value in named.values()]  # the same memory, without autograd
+        # The parameters themselves: their memory may be another's later (`Module.to`, joining a team).
+        self._own = list(named.values())
         self.weights = {name: value.detach().clone() for name, value in named.items()}
 
     def share(self, updates: int) -> float:
@@ -51,7 +52,7 @@ class Average:
     @contextlib.contextmanager
     def swapped(self) -> Iterator[None]:
         """The module has the averaged weights inside, and its own again after."""
-        own = [value.clone() for value in self._own]
+        own = [value.detach().clone() for value in self._own]
         self.apply()
         try:
             yield

@@ -8,7 +8,7 @@ the data loader needs to go on is the step alone (see `robot_skills.data.loader.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Position:
         seconds: wall time so far, by what it was spent on.
         recipe: the recipe, as a mapping, to see that it is still the same.
         metrics: phase -> its last numbers.
+        processes: that train together.
     """
 
     stage: int
@@ -41,6 +42,7 @@ class Position:
     seconds: Mapping[str, float]
     recipe: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, float]]
+    processes: int = 1
 
 
 def save(
@@ -49,13 +51,24 @@ def save(
     model: nn.Module,
     average: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
+    random: Sequence[Mapping[str, Tensor]],
 ) -> None:
-    """Write a checkpoint in place of the one before."""
+    """Write a checkpoint in place of the one before.
+
+    Args:
+        folder: of the run.
+        position: where it is.
+        model: with its weights.
+        average: the averaged ones.
+        optimizer: with its state.
+        random: each process's `random_state`.
+    """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    tensors |= {f"random.{name}": value for name, value in random_state().items()}
+    for rank, state in enumerate(random):
+        tensors |= {f"random.{_of(rank, name)}": value for name, value in state.items()}
     # Copies: safetensors refuses tensors that share memory (tied weights).
     tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
     header = {"format_version": str(FORMAT_VERSION), "position": json.dumps(asdict(position))}
@@ -86,7 +99,11 @@ def read_position(folder: Path) -> Position | None:
 
 
 def load(
-    folder: Path, model: nn.Module, average: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
+    folder: Path,
+    model: nn.Module,
+    average: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    rank: int = 0,
 ) -> None:
     """Put a checkpoint's tensors into a run that was built from the same recipe.
 
@@ -110,7 +127,13 @@ def load(
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    set_random_state(parts["random"])
+    own = _of(rank, "")
+    set_random_state({name.removeprefix(own): value for name, value in parts["random"].items()})
+
+
+def _of(rank: int, name: str) -> str:
+    """A process's random numbers; those of the first lie where a lone process has them."""
+    return f"{rank}/{name}" if rank else name
 
 
 def random_state() -> dict[str, Tensor]:

@@ -8,15 +8,13 @@ checkpoint was: the order of the data is a function of seed and step, and the ch
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor, nn
@@ -26,18 +24,19 @@ from robot_skills.data.order import batch_indices
 from robot_skills.errors import InputError
 from robot_skills.policies.policy import Policy, Stage
 from robot_skills.training import checkpoint
-from robot_skills.training.average import Average
 from robot_skills.training.configuration import from_mapping, to_mapping
-from robot_skills.training.feed import DeviceFeed, Feed, HostFeed, gather, place_data, to_device
+from robot_skills.training.feed import Order, Source, to_device
+from robot_skills.training.measure import Measurer, failures
 from robot_skills.training.metrics import MetricLog
 from robot_skills.training.progress import JobProgress
 from robot_skills.training.recipe import TrainRecipe
 from robot_skills.training.schedule import one_cycle
 from robot_skills.training.selection import Chosen, Evaluator, Selection
 from robot_skills.training.step import LossWatch, StageRun, to_floats
+from robot_skills.training.team import Team
 
-#: Windows in the sample that a phase is begun with, and on which the held-out loss is taken.
-SAMPLE, HELD_OUT = 8192, 1024
+#: Windows in the sample that a phase is begun with.
+SAMPLE = 8192
 #: Steps between two looks at the loss and the metrics: looking waits for the device.
 LOOK_EVERY = 10
 
@@ -75,6 +74,7 @@ class Trainer:
         folder: where the checkpoint and the logs go.
         console: where progress is shown.
         evaluator: what runs episodes, for recipes that evaluate while they train.
+        team: the processes that train together; None: this one.
 
     Raises:
         InputError: the recipe evaluates, and there is no evaluator.
@@ -89,14 +89,15 @@ class Trainer:
         folder: Path,
         console: Console,
         evaluator: Evaluator | None = None,
+        team: Team | None = None,
     ) -> None:
         if not isinstance(policy, nn.Module):
             raise TypeError(f"A policy to train is a torch.nn.Module, not {type(policy).__name__}.")
         self.policy = policy
         self._module = cast(nn.Module, policy)
         self._device = next(self._module.parameters()).device
-        self._recipe, self._training, self._held_out = recipe, training, held_out
-        self._folder, self._console = folder, console
+        self._recipe, self._folder, self._console = recipe, folder, console
+        self._team = team or Team()
         self._stages = recipe.plan(policy)
         self._selection = None
         if recipe.evaluate is not None:
@@ -104,10 +105,9 @@ class Trainer:
                 raise InputError("The recipe evaluates while it trains, and nothing here runs its episodes.")
             self._selection = Selection(recipe.evaluate, evaluator, folder)
         images = any(stage.images for stage in self._stages)
-        self._resident = place_data(recipe.data_on_gpu, training, images, policy, self._device)
-        self._resident_held_out = (
-            None if self._resident is None or held_out is None else self._resident.of(held_out)
-        )
+        self._training = Source.place(recipe.data_on_gpu, training, images, policy, self._device)
+        self._held_out = None if held_out is None else self._training.of(held_out)
+        self._measure = Measurer(policy, self._held_out, self._selection, recipe.seed)
         self._seconds: dict[str, float] = defaultdict(float)
         self._metrics: dict[str, dict[str, float]] = {}
 
@@ -125,8 +125,7 @@ class Trainer:
         position = self._read_position(resume)
         done = position.stage if position else 0
         steps = sum(stage.steps for stage in self._stages[:done]) + (position.step if position else 0)
-        recipe = self._recipe
-        with MetricLog(self._folder, steps, recipe.logger, recipe.name, to_mapping(recipe)) as log:
+        with self._log(steps) as log:
             for index, stage in enumerate(self._stages):
                 self._begin(index, stage)
                 if position is None or index >= position.stage:
@@ -135,46 +134,53 @@ class Trainer:
         last = self._stages[-1]
         learning = sum(self._seconds[f"{last.name}.{part}"] for part in ("data", "update"))
         return TrainResult(
-            samples_per_second=last.steps * last.batch_size / max(learning, 1e-9),
+            samples_per_second=last.steps * last.batch_size * self._team.size / max(learning, 1e-9),
             steps=sum(stage.steps for stage in self._stages),
-            samples=sum(stage.steps * stage.batch_size for stage in self._stages),
+            samples=sum(stage.steps * stage.batch_size for stage in self._stages) * self._team.size,
             seconds=dict(self._seconds),
             metrics=self._metrics,
-            chosen=self._selection.load(self.policy) if self._selection is not None else None,
+            chosen=self._selection.load(self.policy) if self._selection and self._team.main else None,
         )
+
+    def _log(self, steps: int) -> MetricLog:
+        """Where numbers go: nowhere, but for the main process."""
+        recipe = self._recipe
+        if not self._team.main:
+            return MetricLog(None, steps)
+        return MetricLog(self._folder, steps, recipe.logger, recipe.name, to_mapping(recipe))
 
     # One phase -------------------------------------------------------------------------------------
 
     def _begin(self, index: int, stage: Stage) -> None:
         """Prepare the policy for a phase. A resumed run does so for every phase up to its own."""
         torch.manual_seed(self._recipe.seed * 1000 + index)
-        count = min(SAMPLE, len(self._training))
-        indices = batch_indices(len(self._training), count, self._recipe.seed, 1000 + index, 0)
-        sample = to_device(self._training.batch(indices, images=False), self._device)
-        statistics = self._training.statistics()
+        windows = self._training.windows
+        count = min(SAMPLE, len(windows))
+        indices = batch_indices(len(windows), count, self._recipe.seed, 1000 + index, 0)
+        sample = to_device(windows.batch(indices, images=False), self._device)
+        statistics = windows.statistics()
         tensors = {name: torch.from_numpy(value).to(self._device) for name, value in statistics.items()}
         self.policy.begin_stage(stage.name, tensors, sample)
-        for resident in (self._resident, self._resident_held_out):
-            if resident is not None:
-                resident.prepare(cast(Any, self.policy).prepare)
-
-    def _feed(self, index: int, stage: Stage) -> Feed:
-        seed = self._recipe.seed
-        if self._resident is not None:
-            return DeviceFeed(self._resident, stage, seed, index)
-        return HostFeed(self._training, stage, self._device, seed, index, self._recipe.workers)
+        for source in (self._training, self._held_out):
+            if source is not None:
+                source.begin(self.policy)
+        if self._team.rank:  # each process of a team augments in its own way
+            torch.manual_seed((self._recipe.seed * 1000 + index) + (self._team.rank << 32))
 
     def _run_stage(self, index: int, stage: Stage, start: int | None, log: MetricLog) -> None:
         title = f"{self._recipe.name}: {stage.name}"
         first = start or 0
+        team = self._team
+        order = Order(self._recipe.seed, index, (team.rank, team.size))
         with (
-            self._feed(index, stage) as feed,
+            self._training.feed(stage, order, self._recipe.workers) as feed,
             JobProgress(self._console, title, stage.steps, "samples", first) as progress,
         ):
-            run = StageRun(self.policy, stage, self._recipe, feed)
+            run = StageRun(self.policy, stage, self._recipe, feed, team)
             if start is not None:
-                checkpoint.load(self._folder, self._module, run.average.weights, run.optimizer)
-            items, watch = feed.items(first, stage.steps), LossWatch(stage, first)
+                checkpoint.load(self._folder, self._module, run.average.weights, run.optimizer, team.rank)
+            items = feed.items(first, stage.steps, self._training.windows.mixture)
+            watch = LossWatch(stage, first)
             for step in range(first, stage.steps):
                 with self._timed(stage, "data"):
                     item = next(items)
@@ -183,7 +189,7 @@ class Trainer:
                     watch.add(loss)
                     if self._due(stage, step + 1, LOOK_EVERY):
                         watch.look()
-                progress.advance(stage.batch_size, f"loss {watch.last:.4g}")
+                progress.advance(stage.batch_size * team.size, f"loss {watch.last:.4g}")
                 self._after_step(index, step + 1, run, {"loss": loss, **metrics}, log, watch)
         run.end()
 
@@ -196,81 +202,57 @@ class Trainer:
         log: MetricLog,
         watch: LossWatch,
     ) -> None:
-        """Log, take the held-out loss and write a checkpoint, each when it is due."""
-        stage = run.stage
+        """Log, measure and write a checkpoint, each when it is due."""
+        stage, recipe = run.stage, self._recipe
         total = done + sum(earlier.steps for earlier in self._stages[:index])
         known = self._metrics.setdefault(stage.name, {})
         if self._due(stage, done, LOOK_EVERY):
-            values = to_floats(metrics)
-            rate = one_cycle(done - 1, stage.steps, stage.learning_rate, self._recipe.warmup)
+            values = self._team.mean(to_floats(metrics))
+            rate = one_cycle(done - 1, stage.steps, stage.learning_rate, recipe.warmup)
             log.write(f"train_{stage.name}", {**values, "learning_rate": rate}, total)
             known.update(values)
-        if self._held_out is not None and self._due(stage, done, self._recipe.validate_every):
+        if self._held_out is not None and self._due(stage, done, recipe.validate_every) and self._team.main:
             with self._timed(stage, "validation"):
-                held_out = self._validate(stage, run.average)
+                held_out = self._measure.held_out(stage, run.average)
             log.write(f"held_out_{stage.name}", held_out, total)
             known.update({f"held_out_{name}": value for name, value in held_out.items()})
-        evaluated = self._recipe.evaluate
-        if evaluated is not None and stage is self._stages[-1] and self._due(stage, done, evaluated.every):
+        success = recipe.evaluate if stage is self._stages[-1] else None
+        if success is not None and self._due(stage, done, success.every) and self._team.main:
             watch.look()
-            with self._timed(stage, "evaluation"):
-                success, failures = self._evaluate(done, run.average)
-            log.write("evaluation", success, total, {"phase_step": done, "failures": failures})
-            known.update({f"validation_{name}": value for name, value in success.items()})
-        if self._due(stage, done, self._recipe.checkpoint_every):
+            self._evaluate(run, done, total, log)
+        if self._due(stage, done, recipe.checkpoint_every):
             watch.look()  # weights that are no longer numbers are not kept
             with self._timed(stage, "checkpoint"):
                 log.flush()
                 self._save(index, done, run)
 
-    def _due(self, stage: Stage, done: int, every: int) -> bool:
-        return done % every == 0 or done == stage.steps
-
-    def _validate(self, stage: Stage, average: Average) -> dict[str, float]:
-        """Loss of the averaged weights on held-out windows, in evaluation mode and float32."""
-        windows = cast(Windows, self._held_out)
-        indices = np.linspace(0, len(windows) - 1, min(HELD_OUT, len(windows))).astype(np.int64)
-        totals: dict[str, float] = defaultdict(float)
-        devices = [self._device] if self._device.type == "cuda" else []
-        with average.swapped(), torch.random.fork_rng(devices), torch.no_grad():
-            torch.manual_seed(self._recipe.seed)
-            self._module.eval()
-            for part in np.array_split(indices, math.ceil(len(indices) / stage.batch_size)):
-                batch = gather(windows, self._resident_held_out, part, stage.images, self._device)
-                loss, metrics = self.policy.loss(stage.name, batch)
-                for name, value in to_floats({"loss": loss, **metrics}).items():
-                    totals[name] += value * len(part) / len(indices)
-            self._module.train()
-        return dict(totals)
-
-    def _evaluate(self, step: int, average: Average) -> tuple[dict[str, float], list[dict[str, Any]]]:
-        """Success of the averaged weights on validation seeds, and the episodes that failed."""
-        assert self._selection is not None, "made for recipes that evaluate"
-        devices = [self._device] if self._device.type == "cuda" else []
-        with average.swapped(), torch.random.fork_rng(devices):
-            self._module.eval()
-            report = self._selection.evaluate(self.policy, step)
-            self._module.train()
+    def _evaluate(self, run: StageRun, done: int, total: int, log: MetricLog) -> None:
+        """Measure success, and tell it."""
+        with self._timed(run.stage, "evaluation"):
+            report = self._measure.success(done, run.average)
+        rate, episodes = report.successes / len(report.results), float(len(report.results))
+        values = {"success_rate": rate, "episodes": episodes}
+        log.write("evaluation", values, total, {"phase_step": done, "failures": failures(report)})
+        known = self._metrics.setdefault(run.stage.name, {})
+        known.update({f"validation_{name}": value for name, value in values.items()})
         self._console.print(
-            f"{self._recipe.name}: step {step}: {report.headline()} on validation seeds",
+            f"{self._recipe.name}: step {done}: {report.headline()} on validation seeds",
             highlight=False,
             soft_wrap=True,
         )
-        failures = [
-            {"seed": one.seed, "call": one.call, "status": one.status, "reason": one.reason}
-            for one in report.results
-            if not one.success
-        ]
-        rate = report.successes / len(report.results)
-        return {"success_rate": rate, "episodes": float(len(report.results))}, failures
+
+    def _due(self, stage: Stage, done: int, every: int) -> bool:
+        return done % every == 0 or done == stage.steps
 
     # Checkpoints and time --------------------------------------------------------------------------
 
     def _save(self, stage: int, step: int, run: StageRun) -> None:
-        position = checkpoint.Position(
-            stage, step, dict(self._seconds), to_mapping(self._recipe), self._metrics
-        )
-        checkpoint.save(self._folder, position, self._module, run.average.weights, run.optimizer)
+        random = self._team.gather(checkpoint.random_state())
+        if not self._team.main:
+            return
+        recipe, size = to_mapping(self._recipe), self._team.size
+        position = checkpoint.Position(stage, step, dict(self._seconds), recipe, self._metrics, size)
+        checkpoint.save(self._folder, position, self._module, run.average.weights, run.optimizer, random)
 
     def _read_position(self, resume: bool) -> checkpoint.Position | None:
         position = checkpoint.read_position(self._folder)
@@ -288,6 +270,11 @@ class Trainer:
             raise InputError(
                 f"The run in {self._folder} was begun with another recipe ({', '.join(changed)} differ); "
                 "train in another folder."
+            )
+        if position.processes != self._team.size:
+            raise InputError(
+                f"The run in {self._folder} was begun by {position.processes} processes; go on with as many, "
+                f"not {self._team.size}."
             )
         self._seconds.update(position.seconds)
         self._metrics.update({stage: dict(values) for stage, values in position.metrics.items()})

@@ -41,7 +41,7 @@ class MetricLog:
     """Writes to `metrics.jsonl` and to the loggers of a recipe.
 
     Args:
-        folder: of the run.
+        folder: of the run; None: nothing is written.
         first_step: what an interrupted run wrote beyond this step is taken back.
         loggers: "tensorboard" (passed over, with a warning, where it is not installed), "wandb".
         name: of the run.
@@ -53,7 +53,7 @@ class MetricLog:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         first_step: int,
         loggers: Sequence[str] = ("tensorboard",),
         name: str = "",
@@ -65,6 +65,8 @@ class MetricLog:
         self._loggers: list[Logger] = []
 
     def __enter__(self) -> MetricLog:
+        if self._folder is None:
+            return self
         path = self._folder / FILE
         kept = [row for row in read_metrics(self._folder) if row["step"] <= self._first_step]
         write_text(path, "".join(json.dumps(row) + "\n" for row in kept))

@@ -74,19 +74,24 @@ class CollectRecipe:
 
 @dataclass(frozen=True)
 class PolicyChoice:
-    """A registered policy and the fields of its config that differ from the defaults."""
+    """A registered policy and the fields of its config that differ from the defaults.
+
+    Attributes:
+        base: trained folder that the policy is built on, where it is one that adds to another (`star_lora`).
+    """
 
     name: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    base: str | None = None
 
     def build(self, known: Mapping[str, Any] | None = None) -> Policy:
-        """Make the policy with fresh weights.
+        """Make the policy with fresh weights, or on those of its base.
 
         Args:
             known: settings that the data decides, if the policy has them and the recipe does not say.
 
         Raises:
-            InputError: no such policy, or its config has no such key or value.
+            InputError: no such policy, its config has no such key or value, or it takes no base.
         """
         cls = policy_class(self.name)
         hints = typing.get_type_hints(cls.__init__)
@@ -99,6 +104,12 @@ class PolicyChoice:
         settings = {name: value for name, value in (known or {}).items() if name in fields} | dict(
             self.config
         )
+        if self.base is not None:
+            grow = getattr(cls, "grow", None)
+            if grow is None:
+                raise InputError(f"The policy {self.name!r} is not built on another: leave out base.")
+            grown: Policy = grow(Path(self.base), settings)
+            return grown
         return make(from_mapping(typing.cast(type, config), settings, f"config of the policy {self.name!r}"))
 
 

@@ -21,6 +21,7 @@ from robot_skills.training.loop import Trainer, TrainResult
 from robot_skills.training.recipe import TrainRecipe
 from robot_skills.training.report import write_report
 from robot_skills.training.selection import Evaluator
+from robot_skills.training.team import Team
 
 
 def train(
@@ -31,7 +32,7 @@ def train(
     console: Console,
     evaluator: Evaluator | None = None,
 ) -> TrainResult:
-    """Train a recipe into a folder, on a GPU where there is one.
+    """Train a recipe into a folder, on a GPU where there is one, or with the team it was launched in.
 
     Args:
         recipe: what to train, on what.
@@ -44,6 +45,9 @@ def train(
     Raises:
         InputError: the recipe's data, policy, skill or folder is not usable.
     """
+    team = Team.of_environment()
+    if not team.main:
+        console = Console(quiet=True)
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     if recipe.skill is not None:
@@ -51,7 +55,7 @@ def train(
     stores = [EpisodeStore.open(path) for path in recipe.folders()]
     torch.manual_seed(recipe.seed)
     policy = recipe.policy.build(sizes(stores[0], recipe))
-    cast(nn.Module, policy).to("cuda" if torch.cuda.is_available() else "cpu")
+    cast(nn.Module, policy).to(team.device)
     windows = Windows(
         stores,
         policy.cameras,
@@ -66,7 +70,7 @@ def train(
         ],
     )
     training, held_out = windows.split(recipe.validation_fraction, recipe.seed)
-    if recipe.check and not resume:
+    if recipe.check and not resume and team.main:
         refuse_faults(stores, console)
     count = held_out.episodes if held_out is not None else 0
     console.print(
@@ -75,9 +79,11 @@ def train(
         soft_wrap=True,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    result = Trainer(policy, recipe, training, held_out, folder, console, evaluator).run(resume)
-    export(folder, policy, recipe, result, [DataUsed.of(store) for store in stores], count, command)
-    write_report(folder)
+    result = Trainer(policy, recipe, training, held_out, folder, console, evaluator, team).run(resume)
+    if team.main:
+        export(folder, policy, recipe, result, [DataUsed.of(store) for store in stores], count, command)
+        write_report(folder)
+    team.wait()
     return result
 
 

@@ -19,6 +19,7 @@ from robot_skills.training.feed import Feed, parts_of
 from robot_skills.training.graph import Answer, GraphedStep
 from robot_skills.training.recipe import TrainRecipe
 from robot_skills.training.schedule import one_cycle
+from robot_skills.training.team import Team
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class StageRun:
         stage: the phase.
         recipe: how.
         feed: what gives the batches.
+        team: the processes that learn together.
 
     Attributes:
         optimizer: AdamW; its state goes into the checkpoint.
@@ -43,7 +45,7 @@ class StageRun:
         InputError: the batch cannot be cut in as many parts as the recipe accumulates over.
     """
 
-    def __init__(self, policy: Policy, stage: Stage, recipe: TrainRecipe, feed: Feed) -> None:
+    def __init__(self, policy: Policy, stage: Stage, recipe: TrainRecipe, feed: Feed, team: Team) -> None:
         if stage.batch_size % recipe.accumulate:
             raise InputError(
                 f"accumulate ({recipe.accumulate}) divides the batch of every phase; {stage.name!r} has "
@@ -54,9 +56,7 @@ class StageRun:
         self._device = next(module.parameters()).device
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self.average = Average(module, recipe.ema_decay)
-        graphed = recipe.step == "graph" and self._device.type == "cuda" and feed.captured
-        if recipe.step == "graph" and self._device.type == "cuda" and not graphed:
-            log.warning("A CUDA graph needs the data on the GPU (data_on_gpu): steps are done as they are.")
+        graphed = recipe.step == "graph" and can_graph(self._device, feed, team)
         rate: float | Tensor = stage.learning_rate
         self._share: float | Tensor = 0.0
         if graphed:  # what changes from step to step is read from where a graph can find it
@@ -65,7 +65,8 @@ class StageRun:
         self.optimizer = torch.optim.AdamW(
             self._parameters, rate, weight_decay=stage.weight_decay, fused=True, capturable=graphed
         )
-        self._loss: Loss = CompiledLoss(policy.loss) if recipe.step == "compile" else policy.loss
+        self._team, self._joined = team, team.join(policy)
+        self._loss: Loss = CompiledLoss(self._joined) if recipe.step == "compile" else self._joined
         self._autocast = autocast(recipe.precision, self._device)
         self._work: Callable[[Any], Answer] = self._once
         if graphed:
@@ -101,7 +102,9 @@ class StageRun:
         self._module.train()
         self.optimizer.zero_grad(set_to_none=True)
         parts = parts_of(self._feed.batch(item), self._recipe.accumulate)
-        answers = [self._learn(part, len(parts)) for part in parts]
+        with self._team.apart(self._joined):
+            answers = [self._learn(part, len(parts)) for part in parts[:-1]]
+        answers.append(self._learn(parts[-1], len(parts)))
         nn.utils.clip_grad_norm_(self._parameters, self._recipe.gradient_clip)
         self.optimizer.step()
         self.average.update(self._share)
@@ -170,6 +173,17 @@ class LossWatch:
                     f"{self._stage.learning_rate:g})."
                 )
         self.last = values[-1]
+
+
+def can_graph(device: torch.device, feed: Feed, team: Team) -> bool:
+    """Whether steps can be captured as a CUDA graph; says why not, but on a CPU."""
+    if device.type != "cuda":
+        return False
+    if not feed.captured:
+        log.warning("A CUDA graph needs the data on the GPU (data_on_gpu): steps are done as they are.")
+    elif team.size > 1:
+        log.warning("A CUDA graph holds one process's work: in a team, steps are done as they are.")
+    return feed.captured and team.size == 1
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
