@@ -22,7 +22,7 @@ class Average:
         self._decay = decay
         named = dict(module.named_parameters())
         # The parameters themselves: their memory may be another's later (`Module.to`, joining a team).
-        self._own = list(named.values())
+        self._own: list[Tensor] = list(named.values())
         self.weights = {name: value.detach().clone() for name, value in named.items()}
 
     def share(self, updates: int) -> float:
