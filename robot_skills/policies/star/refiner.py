@@ -169,7 +169,7 @@ class FlowHead(Refiner):
         return rough + x.view_as(rough)
 
     def find(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
-        """Where the flow of x (B, draws, T * A), at times (B, draws, 1), ends; conditions are (B, 1, width)."""
+        """Where the flow of x (B, draws, T * A) at times (B, draws, 1) ends; conditions are (B, 1, width)."""
         rates = math.pi * 2 ** torch.arange(FREQUENCIES, device=x.device)
         angles = time * rates
         given = condition + self.time(torch.cat([angles.sin(), angles.cos()], dim=-1))
