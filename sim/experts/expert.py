@@ -162,7 +162,7 @@ def _slide(state: State, fixture: str, done: bool, sign: float) -> Act:
         way_out = handle if state.tool[2] < handle[2] + 0.04 else state.tool
         return towards(state, np.array([*way_out[:2], RETREAT]), CLOSE), over
     offset = state.tool - handle
-    across = float(abs(np.cross(axis[:2], offset[:2])))
+    across = abs(float(axis[0] * offset[1] - axis[1] * offset[0]))
     if low and across < 0.03 and abs(float(offset[:2] @ axis[:2])) < 0.030:
         # A policy plans its turning back some steps ahead: the slower it shuts, the less it is off by.
         speed = 0.03 if sign > 0 else 0.02
