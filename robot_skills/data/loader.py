@@ -82,6 +82,7 @@ class Windows:
             for store, here in zip(stores, episode_weights or [None] * len(stores), strict=True)
         ]
         self.history, self.chunk, self._weights = history, chunk, weights
+        self._stores = [str(store.folder) for store in stores]
         meta = stores[0].meta
         self.state_names = state_names(meta, state)
         self._state = np.concatenate([_state(store, state) for store in stores])
@@ -193,6 +194,13 @@ class Windows:
             target=torch.from_numpy(self._target[self._rows[indices]]),
             to_go=torch.from_numpy((last - now)[:, 0].astype(np.float32)),
         )
+
+    def groups(self, by: str) -> dict[str, Index]:
+        """Window numbers by name of the skill ("skills"), or by folder of the data set ("stores")."""
+        of_span = [span.skill if by == "skills" else self._stores[span.store] for span in self._spans]
+        names, which = np.unique(np.array(of_span), return_inverse=True)
+        of_window = which[self._episode]
+        return {str(name): np.flatnonzero(of_window == place) for place, name in enumerate(names)}
 
     def texts(self) -> tuple[list[str], list[str]]:
         """The language argument, and the name of the skill, of each episode."""

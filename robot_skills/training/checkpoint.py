@@ -35,6 +35,7 @@ class Position:
         recipe: the recipe, as a mapping, to see that it is still the same.
         metrics: phase -> its last numbers.
         processes: that train together.
+        mixing: of a mixture that changes while it trains, what `SkillMixing.restore` takes.
     """
 
     stage: int
@@ -43,6 +44,7 @@ class Position:
     recipe: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, float]]
     processes: int = 1
+    mixing: Mapping[str, Any] | None = None
 
 
 def save(

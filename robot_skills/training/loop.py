@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from rich.console import Console
@@ -25,9 +25,11 @@ from robot_skills.errors import InputError
 from robot_skills.policies.policy import Policy, Stage
 from robot_skills.training import checkpoint
 from robot_skills.training.configuration import from_mapping, to_mapping
-from robot_skills.training.feed import Order, Source, to_device
+from robot_skills.training.feed import Feed, Order, Source, to_device
 from robot_skills.training.measure import Measurer, failures
 from robot_skills.training.metrics import MetricLog
+from robot_skills.training.mixing import SkillMixing
+from robot_skills.training.probe import probe
 from robot_skills.training.progress import JobProgress
 from robot_skills.training.recipe import TrainRecipe
 from robot_skills.training.schedule import one_cycle
@@ -107,6 +109,7 @@ class Trainer:
         images = any(stage.images for stage in self._stages)
         self._training = Source.place(recipe.data_on_gpu, training, images, policy, self._device)
         self._held_out = None if held_out is None else self._training.of(held_out)
+        self._mixing = None if recipe.mixture is None else SkillMixing(recipe.mixture, training, held_out)
         self._measure = Measurer(policy, self._held_out, self._selection, recipe.seed)
         self._seconds: dict[str, float] = defaultdict(float)
         self._metrics: dict[str, dict[str, float]] = {}
@@ -179,7 +182,7 @@ class Trainer:
             run = StageRun(self.policy, stage, self._recipe, feed, team)
             if start is not None:
                 checkpoint.load(self._folder, self._module, run.average.weights, run.optimizer, team.rank)
-            items = feed.items(first, stage.steps, self._training.windows.mixture)
+            items = self._items(feed, run, first, log)
             watch = LossWatch(stage, first)
             for step in range(first, stage.steps):
                 with self._timed(stage, "data"):
@@ -192,6 +195,26 @@ class Trainer:
                 progress.advance(stage.batch_size * team.size, f"loss {watch.last:.4g}")
                 self._after_step(index, step + 1, run, {"loss": loss, **metrics}, log, watch)
         run.end()
+
+    def _items(self, feed: Feed, run: StageRun, first: int, log: MetricLog) -> Iterator[Any]:
+        """What the steps from `first` on learn from; a mixture that changes does so between two of them."""
+        stage, mixing = run.stage, self._mixing
+        if mixing is None or stage is not self._stages[-1]:
+            yield from feed.items(first, stage.steps, self._training.windows.mixture)
+            return
+        if first == 0 and mixing.settings.graph == "learned":
+            mixing.learn(probe(mixing, self.policy, stage, self._recipe, feed, self._measure, self._team))
+        before = sum(earlier.steps for earlier in self._stages[:-1])
+        step = first
+        while step < stage.steps:
+            if mixing.due(step):
+                losses = self._measure.losses(stage, run.average, mixing.held_out)
+                mixing.update(self._team.mean(losses))
+                log.write("held_out_loss_of", losses, before + step + 1)
+                log.write("share_of", mixing.shares(), before + step + 1)
+            stop = mixing.until(step, stage.steps)
+            yield from feed.items(step, stop, mixing.mixture())
+            step = stop
 
     def _after_step(
         self,
@@ -251,7 +274,8 @@ class Trainer:
         if not self._team.main:
             return
         recipe, size = to_mapping(self._recipe), self._team.size
-        position = checkpoint.Position(stage, step, dict(self._seconds), recipe, self._metrics, size)
+        mixing = None if self._mixing is None else self._mixing.to_json()
+        position = checkpoint.Position(stage, step, dict(self._seconds), recipe, self._metrics, size, mixing)
         checkpoint.save(self._folder, position, self._module, run.average.weights, run.optimizer, random)
 
     def _read_position(self, resume: bool) -> checkpoint.Position | None:
@@ -276,6 +300,8 @@ class Trainer:
                 f"The run in {self._folder} was begun by {position.processes} processes; go on with as many, "
                 f"not {self._team.size}."
             )
+        if self._mixing is not None and position.mixing is not None:
+            self._mixing.restore(position.mixing)
         self._seconds.update(position.seconds)
         self._metrics.update({stage: dict(values) for stage, values in position.metrics.items()})
         return position

@@ -183,6 +183,34 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class SkillIt:
+    """Which skills are learned from, set anew while the last phase goes: Skill-It (Chen et al. 2023).
+
+    Attributes:
+        kind: the method.
+        of: what has shares: "skills", by the name in the demonstrations, or "stores", the data sets.
+        every: steps between two rounds.
+        eta: how far a difference in loss moves the shares; the paper tries 0.2 to 0.8.
+        memory: rounds whose losses are summed; the paper's 3.
+        graph: how much learning the first helps the second, skill -> skill -> number; empty: each helps
+            itself alone; "learned": the relative drop of each loss when, before the phase, each skill is
+            learned from alone for `probe_steps` steps (the paper's approximate graph; then forgotten).
+        probe_steps: for a learned graph.
+    """
+
+    kind: Literal["skill_it"] = "skill_it"
+    of: Literal["skills", "stores"] = "skills"
+    every: int = 500
+    eta: float = 0.5
+    memory: int = 3
+    graph: Literal["learned"] | Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    probe_steps: int = 100
+
+    def __post_init__(self) -> None:
+        _positive(self, "every", "eta", "memory", "probe_steps")
+
+
+@dataclass(frozen=True)
 class TrainRecipe:
     """A policy to train, and how.
 
@@ -217,6 +245,8 @@ class TrainRecipe:
             small networks gain little by it.
         accumulate: parts that a batch is cut in and learned from one after the other, where memory is short.
         evaluate: whether and how success is measured while it trains; None: not at all.
+        mixture: how often each skill is learned from, by its held-out loss; None: as the data sets' weights
+            say, or every sample alike.
         logger: where curves go besides the run's own `metrics.jsonl`: "tensorboard", "wandb".
     """
 
@@ -242,6 +272,7 @@ class TrainRecipe:
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     accumulate: int = 1
     evaluate: Evaluation | None = None
+    mixture: SkillIt | None = None
     logger: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
 
     def __post_init__(self) -> None:
@@ -254,6 +285,8 @@ class TrainRecipe:
             raise InputError(f"seed is 0 or more, not {self.seed}.")
         if not self.data:
             raise InputError("data names at least one data set.")
+        if self.mixture and any(choice.weight or choice.quality for choice in self.choices()):
+            raise InputError("mixture weighs the data itself: name no weight and no quality in data.")
 
     @classmethod
     def read(cls, path: Path | str) -> TrainRecipe:

@@ -40,6 +40,7 @@ def write_report(folder: Path) -> None:
         *([f"![Losses, code use and success over the training]({PICTURE})", ""] if drawn else []),
         *_losses(rows),
         *_codes(codes),
+        *_shares(rows),
         *_success(rows, summary.get("chosen")),
     ]
     write_text(folder / PAGE, "\n".join(lines).rstrip() + "\n")
@@ -82,6 +83,18 @@ def _codes(codes: Mapping[str, Sequence[float]]) -> list[str]:
     for name, values in codes.items():
         cells = [f"{value:.4g}" for value in values] + [""] * (levels - len(values))
         lines.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _shares(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How often each skill was learned from, where that changed while training."""
+    found = [row for row in rows if row["group"] == "share_of"]
+    if not found:
+        return []
+    names = [name for name in found[-1] if name not in ("step", "group")]
+    lines = ["## Shares of the skills", "", "| from step | " + " | ".join(names) + " |"]
+    lines.append("|---" * (len(names) + 1) + "|")
+    lines += [f"| {row['step']} | " + " | ".join(f"{row[n]:.2f}" for n in names) + " |" for row in found]
     return [*lines, ""]
 
 

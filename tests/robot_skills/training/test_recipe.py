@@ -9,7 +9,7 @@ import pytest
 from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 from robot_skills.training.configuration import from_mapping, to_mapping
-from robot_skills.training.recipe import CollectRecipe, PolicyChoice, TrainRecipe
+from robot_skills.training.recipe import CollectRecipe, Evaluation, PolicyChoice, SkillIt, TrainRecipe
 
 DATASETS = Path(__file__).parents[3] / "datasets"
 SKILLS = sorted(SkillLibrary.open().skills)
@@ -106,3 +106,36 @@ def test_only_training_seeds_are_collected() -> None:
     for seed in (-1, 900_000, 1_000_000):
         with pytest.raises(InputError, match="seeds for training lie in 0 to 899999"):
             CollectRecipe("pick", 10, first_seed=seed)
+
+
+HOW = """
+data_on_gpu: yes
+step: graph
+precision: auto
+accumulate: 2
+evaluate: {every: 1000, episodes: 20}
+logger: [wandb]
+mixture: {every: 100, graph: {pick: {place: 0.5}}}
+"""
+
+
+def test_how_it_is_trained_reads_from_yaml_and_back(tmp_path: Path) -> None:
+    recipe = TrainRecipe.read(write(tmp_path, GOOD + HOW))
+    assert (recipe.data_on_gpu, recipe.step, recipe.precision, recipe.accumulate) == (
+        True,
+        "graph",
+        "auto",
+        2,
+    )
+    assert recipe.evaluate == Evaluation(every=1000, episodes=20)
+    assert recipe.mixture == SkillIt(every=100, graph={"pick": {"place": 0.5}})
+    assert from_mapping(TrainRecipe, to_mapping(recipe), "again") == recipe
+    for wrong, told in (
+        ("step: fast", "step"),
+        ("precision: float16", "precision"),
+        ("evaluate: {every: 0}", "every is above 0"),
+        ("mixture: {graph: guessed, every: 5}", "graph"),
+        ("accumulate: 0", "accumulate is above 0"),
+    ):
+        with pytest.raises(InputError, match=told):
+            TrainRecipe.read(write(tmp_path, GOOD + wrong))
