@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import importlib.util
 import io
+import itertools
 import os
 import re
 from pathlib import Path
@@ -23,13 +24,20 @@ import yaml
 from robot_skills.errors import InputError, require, unknown
 from sim.low_poly import cache_folder
 from sim.mujoco_rendering import CameraSizes
-from sim.robosuite_world import Array, RobosuiteWorld, load_robosuite
+from sim.robosuite_world import FINGERS, Array, RobosuiteWorld, load_robosuite
 from sim.world import WorldEnv
 
 SUITES = ("libero_spatial", "libero_object", "libero_goal", "libero_90", "libero_10")
 DEFAULT_CAMERAS: CameraSizes = {"agentview": (128, 128), "robot0_eye_in_hand": (128, 128)}
 #: Where LIBERO's code looks for its meshes, one variable a module.
 MESH_USERS = ("hope_objects", "turbosquid_objects", "articulated_objects", "google_scanned_objects")
+#: Bodies of the left and of the right finger.
+FINGER_BODIES = (
+    ("gripper0_right_leftfinger", "gripper0_right_finger_joint1_tip"),
+    ("gripper0_right_rightfinger", "gripper0_right_finger_joint2_tip"),
+)
+#: The corners of a box, in half sizes.
+_SIGNS = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
 
 
 def load_libero() -> Any:
@@ -125,6 +133,51 @@ class LiberoWorld(RobosuiteWorld):
         """LIBERO's recorded starts of the task, (50, S), which its evaluation goes through."""
         file = _package() / "init_files" / self.suite / f"{self.task}.pruned_init"
         return _read_array(file)
+
+    @property
+    def goal(self) -> tuple[tuple[str, ...], ...]:
+        """What LIBERO asks for, such as (("in", "milk_1", "basket_1_contain_region"),)."""
+        return tuple(tuple(map(str, atom)) for atom in self._env.parsed_problem["goal_state"])
+
+    def place(self, thing: str) -> Array:
+        """Place (3,) in m of an object, in the frame of the base; simulator state, for experts."""
+        return self.body(self._env.objects_dict[thing].root_body)[0]
+
+    def corners(self, thing: str) -> Array:
+        """Corners (8 n, 3) of the boxes around an object's n collision shapes, in m, in the base's frame."""
+        body = self._data.body(self._env.objects_dict[thing].root_body).id
+        model, (origin, turn) = self._model, self._base()
+        found = []
+        for shape in range(model.body_geomadr[body], model.body_geomadr[body] + model.body_geomnum[body]):
+            if model.geom_contype[shape] or model.geom_conaffinity[shape]:
+                middle, half = model.geom_aabb[shape, :3], model.geom_aabb[shape, 3:]
+                rotation = self._data.geom_xmat[shape].reshape(3, 3)
+                found.append((middle + _SIGNS * half) @ rotation.T + self._data.geom_xpos[shape])
+        corners: Array = (np.concatenate(found) - origin) @ turn.T
+        return corners
+
+    def opening(self) -> float:
+        """Distance of the fingers, m."""
+        left, right = (float(self._data.joint(joint).qpos[0]) for joint in FINGERS)
+        return left - right
+
+    def gripped(self, thing: str) -> bool:
+        """Whether both fingers touch an object; simulator state, for experts."""
+        body = self._data.body(self._env.objects_dict[thing].root_body).id
+        contact = self._data.contact
+        one, other = self._model.geom_bodyid[contact.geom1], self._model.geom_bodyid[contact.geom2]
+        touching = {*other[one == body].tolist(), *one[other == body].tolist()}
+        return all(touching & {self._data.body(name).id for name in finger} for finger in FINGER_BODIES)
+
+    def region(self, name: str) -> tuple[Array, Array]:
+        """Middle and half sizes, (3,) each in m, of the box in which LIBERO looks for an object.
+
+        In the frame of the base; as LIBERO's `In` computes it.
+        """
+        origin, turn = self._base()
+        middle = np.array(self._data.site(name).xpos)
+        half = np.abs(self._data.site(name).xmat.reshape(3, 3) @ self._env.object_sites_dict[name].size)
+        return turn @ (middle - origin), half
 
     def _task(self) -> tuple[Any, dict[str, Any]]:
         envs, robosuite = load_libero(), load_robosuite()

@@ -14,7 +14,7 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def low_poly(file: Path) -> Path:
     copy = cache_folder() / f"{name}.stl"
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
-        _write_stl(copy, *simplify(*_read_mesh(file)))
+        _write_stl(copy, *simplify(*read_mesh(file)[1:]))
     return copy
 
 
@@ -94,7 +94,7 @@ def simplify(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
 
 def _mesh_uses(root: ElementTree.Element) -> Iterator[tuple[str, bool]]:
     """For each shape made of a mesh: the mesh, and whether it is there for the eye alone."""
-    wrapped = _wrapped_materials(root)
+    wrapped = wrapped_materials(root)
     compiler = root.find("compiler")
     guess_mass = compiler is not None and compiler.get("inertiafromgeom") == "true"
     for body in root.iter():
@@ -107,7 +107,7 @@ def _mesh_uses(root: ElementTree.Element) -> Iterator[tuple[str, bool]]:
                 yield name, touches_nothing and weighs_nothing and plain
 
 
-def _wrapped_materials(root: ElementTree.Element) -> set[str | None]:
+def wrapped_materials(root: ElementTree.Element) -> set[str | None]:
     """Materials with a flat picture, which needs the texture coordinates of the whole mesh."""
     flat = {t.get("name") for t in root.iterfind("./asset/texture") if t.get("type", "cube") == "2d"}
     return {
@@ -117,8 +117,12 @@ def _wrapped_materials(root: ElementTree.Element) -> set[str | None]:
     }
 
 
-def _read_mesh(file: Path) -> tuple[Vertices, Faces]:
-    """Read any mesh that MuJoCo reads, with MuJoCo, and undo its move to the principal axes."""
+def read_mesh(file: Path) -> tuple[Any, Vertices, Faces]:
+    """Read any mesh that MuJoCo reads, with MuJoCo, and undo its move to the principal axes.
+
+    Returns:
+        A `mujoco.MjModel` of it alone, vertices (V, 3) and faces (F, 3) in the frame and units of the file.
+    """
     mujoco = require("mujoco", "robosuite")
     mesh = ElementTree.Element("mujoco")
     ElementTree.SubElement(ElementTree.SubElement(mesh, "asset"), "mesh", name="mesh", file=str(file))
@@ -127,7 +131,7 @@ def _read_mesh(file: Path) -> tuple[Vertices, Faces]:
     rotation = np.zeros(9)
     mujoco.mju_quat2Mat(rotation, model.mesh_quat[0])
     vertices = model.mesh_vert @ rotation.reshape(3, 3).T + model.mesh_pos[0]
-    return vertices.astype(np.float32), model.mesh_face.astype(np.int32)
+    return model, vertices.astype(np.float32), model.mesh_face.astype(np.int32)
 
 
 def _write_stl(file: Path, vertices: Vertices, faces: Faces) -> None:

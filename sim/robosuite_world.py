@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from robot_skills.errors import InputError, require, unknown
 from robot_skills.robot import ACTION_SIZE, STATE_NAMES, Float, Image, Observation, RobotSpec, check_action
 from sim.low_poly import low_poly_visuals
+from sim.low_poly_textured import low_poly_textured
 from sim.mujoco_rendering import CameraSizes, Renderer, load_mujoco
 from sim.robosuite_files import repair_model, with_moved_bodies
 from sim.world import WorldEnv
@@ -288,7 +289,7 @@ def _task_class(base: Any, fast: bool) -> Any:
 
     def edit_model_xml(self: Any, xml: str) -> str:
         self.source = base.edit_model_xml(self, xml)
-        return low_poly_visuals(self.source) if fast else str(self.source)
+        return low_poly_textured(low_poly_visuals(self.source)) if fast else str(self.source)
 
     def _initialize_sim(self: Any, xml_string: str | None = None) -> None:
         base._initialize_sim(self, xml_string)

@@ -51,7 +51,6 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 def handle(args: argparse.Namespace) -> int:
     """Collect; 1 if too few demonstrations succeeded, or by hand none."""
     from robot_skills.data.collection import collect
-    from robot_skills.errors import require
     from robot_skills.library import SkillLibrary
     from robot_skills.training.progress import duration
     from robot_skills.training.recipe import CollectRecipe
@@ -65,11 +64,6 @@ def handle(args: argparse.Namespace) -> int:
     recipe = CollectRecipe.read(args.recipe)
     if args.workers is not None:
         recipe = dataclasses.replace(recipe, workers=args.workers)
-    skill = SkillLibrary.open().skill(recipe.skill)
-    with silence():
-        require("pybullet", "sim")
-        from sim.tabletop.world import CONTROL_RATE
-
     command = shlex.join(["robot-skills", "collect", args.recipe, "-o", str(args.output)])
     if args.teleop is not None:
         command += f" --teleop {args.teleop}"
@@ -77,11 +71,11 @@ def handle(args: argparse.Namespace) -> int:
         command += f" --keys {shlex.quote(str(args.keys))}"
     try:
         if args.teleop is not None:
+            skill = SkillLibrary.open().skill(recipe.skill)
             report = _by_hand(recipe, skill, args.output, args.keys, command, console)
         else:
-            report = collect(
-                recipe, args.output, TabletopDemonstrator(recipe), CONTROL_RATE, command, console, args.local
-            )
+            factory, rate = _demonstrator(recipe)
+            report = collect(recipe, args.output, factory, rate, command, console, args.local)
     except KeyboardInterrupt:
         console.print(f"Stopped. The same command goes on: {command}")
         return 130
@@ -96,14 +90,36 @@ def handle(args: argparse.Namespace) -> int:
     return 0 if report.episodes >= (recipe.episodes if args.teleop is None else 1) else 1
 
 
+def _demonstrator(recipe: CollectRecipe) -> tuple[Callable[[], Callable[[int], Attempt]], float]:
+    """Who shows the recipe's skill, or its suite of another simulator, and the control rate."""
+    from robot_skills.errors import require
+    from robot_skills.library import SkillLibrary
+
+    if recipe.skill.startswith("libero"):
+        from sim.experts.libero_demonstration import LiberoDemonstrator
+        from sim.robosuite_world import CONTROL_RATE as LIBERO_RATE
+
+        return LiberoDemonstrator(recipe), LIBERO_RATE
+    SkillLibrary.open().skill(recipe.skill)
+    with silence():
+        require("pybullet", "sim")
+        from sim.tabletop.world import CONTROL_RATE
+
+    return TabletopDemonstrator(recipe), CONTROL_RATE
+
+
 def _by_hand(
     recipe: CollectRecipe, skill: Skill, folder: Path, keys: Path | None, command: str, console: Console
 ) -> CollectReport:
     """Record in a window, or play the key script."""
+    from robot_skills.errors import require
     from robot_skills.teleop.script import ScriptedWindow, read_script
     from robot_skills.teleop.session import Station, record
-    from sim.tabletop.window import TabletopWindow
-    from sim.tabletop.world import CONTROL_RATE, TabletopWorld
+
+    with silence():
+        require("pybullet", "sim")
+        from sim.tabletop.window import TabletopWindow
+        from sim.tabletop.world import CONTROL_RATE, TabletopWorld
 
     script = None if keys is None else ScriptedWindow(read_script(keys, CONTROL_RATE))
     with contextlib.ExitStack() as stack:
