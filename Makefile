@@ -48,12 +48,18 @@ bench: $(VENV)/.stamp-dev  ## every table in benchmarks/results, and the README'
 	done
 
 PUSHT ?= pusht_cchi_v7_replay.zarr
-studies: $(VENV)/.stamp-dev  ## tables behind long trainings: Push-T (PUSHT=its zarr folder), segmentation, retrieval (hours)
+studies: $(VENV)/.stamp-dev  ## tables behind long trainings: Push-T (PUSHT=its zarr folder), estimators, segmentation, retrieval (hours)
 	test -e out/data/pusht || $(BIN)/robot-skills data convert $(PUSHT) out/data/pusht --format native
 	for kind in state image; do \
 		$(BIN)/robot-skills train datasets/train_pusht_$$kind.yaml -o out/train/pusht_$$kind --resume || exit 1; \
 	done
 	$(BIN)/python benchmarks/pusht.py --state out/train/pusht_state --image out/train/pusht_image
+	for skill in pick place; do \
+		test -e out/data/codes_$$skill || \
+		$(BIN)/robot-skills collect datasets/codes_$$skill.yaml -o out/data/codes_$$skill || exit 1; \
+	done
+	$(BIN)/python benchmarks/estimators.py train
+	$(BIN)/python benchmarks/estimators.py report
 	test -e out/data/recordings || $(BIN)/python -m sim.experts.recordings datasets/recordings.yaml -o out/data/recordings
 	$(BIN)/python benchmarks/segmentation.py score
 	$(BIN)/python benchmarks/segmentation.py train open press
