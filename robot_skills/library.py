@@ -3,13 +3,17 @@
 `pick/` holds, for one: `skill.yaml`, what the skill is (parameters, conditions, effects, text, time-out);
 `config.json`, `model.safetensors` and `stats.safetensors`, the trained policy; `README.md`, the card of its
 training (data, command, success rate). A skill with a card and no weights is known, and cannot be used.
+
+Several skills may have one policy: it lies in a sub-folder without a card, and each of them holds a
+`weights.yaml` that says where, as in `folder: ../all`.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +31,8 @@ CARD = "skill.yaml"
 WEIGHTS = ("config.json", "model.safetensors")
 #: What a skill's folder holds. Anything else in a trained folder (logs, checkpoints) stays behind.
 FILES = (*WEIGHTS, "stats.safetensors", "README.md", CARD)
+#: Says where the weights of a skill lie that has none of its own.
+POINTER = "weights.yaml"
 
 #: The skills that come with the package.
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -58,7 +64,7 @@ class SkillLibrary:
 
     folder: Path
     skills: Mapping[str, Skill]
-    _loaded: dict[str, Policy] = field(default_factory=dict, repr=False, compare=False)
+    _loaded: dict[Path, Policy] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path | str | None = None, *, new: bool = False) -> SkillLibrary:
@@ -96,10 +102,27 @@ class SkillLibrary:
             raise unknown("skill", name, self.skills)
         return self.skills[name]
 
+    def home(self, name: str) -> Path:
+        """The folder where the skill's weights lie, or would: its own, or the one that it shares.
+
+        Raises:
+            InputError: no such skill, or its `weights.yaml` names no folder.
+        """
+        self.skill(name)
+        pointer = self.folder / name / POINTER
+        if not pointer.is_file():
+            return self.folder / name
+        where = read_yaml(pointer, "pointer to weights").get("folder")
+        if not isinstance(where, str) or not (self.folder / name / where).is_dir():
+            raise InputError(
+                f"{pointer} holds no line `folder: ../NAME` that names a folder beside this one."
+            )
+        return Path(os.path.normpath(self.folder / name / where))
+
     def trained(self, name: str) -> bool:
         """Whether the skill has weights."""
-        self.skill(name)
-        return all((self.folder / name / file).is_file() for file in WEIGHTS)
+        home = self.home(name)
+        return all((home / file).is_file() for file in WEIGHTS)
 
     def weights(self, name: str) -> Path:
         """The folder to load the skill's policy from.
@@ -114,20 +137,25 @@ class SkillLibrary:
             )
         from robot_skills.policies.registry import read_config  # brings torch: 2 s
 
-        read_config(self.folder / name)
-        return self.folder / name
+        home = self.home(name)
+        known = skills_of(read_config(home))
+        if home != self.folder / name and name not in known:
+            others = ", ".join(known) or "but one skill"
+            raise InputError(f"The skill {name!r} shares the policy in {home}, which knows {others}.")
+        return home
 
     def policy(self, name: str) -> Policy:
-        """The skill's policy, loaded at the first call.
+        """The skill's policy, loaded at the first call; skills that share one are given the same.
 
         Raises:
             InputError: no such skill, no weights, or weights of another format version.
         """
-        if name not in self._loaded:
+        home = self.weights(name)
+        if home not in self._loaded:
             from robot_skills.policies.registry import load_policy
 
-            self._loaded[name] = load_policy(self.weights(name))
-        return self._loaded[name]
+            self._loaded[home] = load_policy(home)
+        return self._loaded[home]
 
     def add(self, source: Path | str, name: str | None = None, *, force: bool = False) -> Skill:
         """Copy a trained folder into the library's folder, whole or not at all; open it again to use it.
@@ -144,21 +172,67 @@ class SkillLibrary:
         source = Path(source)
         name, card = self._card_for(source, name)
         _check_trained(source)
+        self._refuse_trained(name, force)
+        if (self.folder / name).exists() and not (self.folder / name / CARD).is_file():
+            raise InputError(f"{self.folder / name} is no skill, and is not replaced by one.")
+        self._put(name, {file: source / file for file in FILES} | {CARD: card})
+        return read_card(self.folder / name / CARD)
+
+    def add_shared(
+        self, source: Path | str, skills: Sequence[str], name: str | None = None, *, force: bool = False
+    ) -> list[Skill]:
+        """Copy a trained folder of several skills into the library's folder, and have these skills use it.
+
+        Args:
+            source: the trained folder; its policy was told these names when it was trained.
+            skills: names. The library's card of each is kept, or else that of the packaged skill is taken.
+            name: of the folder in the library; by default the source folder's.
+            force: replace the weights of skills that are trained already, and a folder of that name.
+
+        Raises:
+            InputError: the source is no trained policy or does not know a skill, a skill has no card or is
+                trained already, or the name is a skill's or taken.
+        """
+        source = Path(source)
+        _check_trained(source)
+        from robot_skills.policies.registry import read_config
+
+        known = skills_of(read_config(source))
+        for skill in skills:
+            if skill not in known:
+                raise unknown(f"skill of the policy in {source}", skill, known)
+            self._refuse_trained(skill, force)
+        cards = {skill: self._card_of(skill, source) for skill in skills}
+        name = name or source.resolve().name
+        if name in {*self.skills, *skills} or name.startswith(".") or Path(name).name != name:
+            raise InputError(f"{name!r} cannot be the name of the shared folder; --name gives another.")
+        if (self.folder / name).exists() and not force:
+            raise InputError(f"{self.folder / name} is there already; --force replaces it.")
+        self._put(name, {file: source / file for file in FILES if file != CARD})
+        with tempfile.TemporaryDirectory() as scratch:
+            pointer = Path(scratch) / POINTER
+            pointer.write_text(f"folder: ../{name}\n")
+            for skill, card in cards.items():
+                self._put(skill, {CARD: card, POINTER: pointer})
+        return [read_card(self.folder / skill / CARD) for skill in skills]
+
+    def _refuse_trained(self, name: str, force: bool) -> None:
         if name in self.skills and self.trained(name) and not force:
             raise InputError(f"{self.folder} holds a trained {name!r} already; --force replaces it.")
+
+    def _put(self, name: str, files: Mapping[str, Path]) -> None:
+        """Make the library's folder of that name one with copies of these files, those that there are."""
         self.folder.mkdir(parents=True, exist_ok=True)
         # Made beside its destination, so that the last step is a rename within one file system.
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{name}.") as scratch:
             new, old = Path(scratch) / "new", Path(scratch) / "old"
             new.mkdir()
-            for file in FILES:
-                if (source / file).is_file():
-                    shutil.copyfile(source / file, new / file)
-            shutil.copyfile(card, new / CARD)
+            for file, source in files.items():
+                if source.is_file():
+                    shutil.copyfile(source, new / file)
             if (self.folder / name).exists():
                 (self.folder / name).rename(old)
             new.rename(self.folder / name)
-        return read_card(self.folder / name / CARD)
 
     def _card_for(self, source: Path, name: str | None) -> tuple[str, Path]:
         """The name a trained folder is added under, and the file that is its card."""
@@ -168,14 +242,24 @@ class SkillLibrary:
                 raise InputError(f"{source / CARD} is the card of {card.name!r}, not of {name!r}.")
             return card.name, source / CARD
         name = name or source.resolve().name
+        return name, self._card_of(name, source)
+
+    def _card_of(self, name: str, source: Path) -> Path:
+        """The file that is the card of a skill whose trained folder brings none."""
         for folder in (self.folder, PRETRAINED):
             if (folder / name / CARD).is_file():
-                return name, folder / name / CARD
+                return folder / name / CARD
         known = {*self.skills, *SkillLibrary.open().skills}
         raise InputError(
             f"{source} holds no {CARD}, and there is no skill {name!r} to take the card from; "
             f"name one of {', '.join(sorted(known))}, or write the card."
         )
+
+
+def skills_of(config: Mapping[str, object]) -> tuple[str, ...]:
+    """Names of the skills that a trained folder's policy learned together, by its `config.json`; or none."""
+    lists = [found for key in ("skills", "adds") if isinstance(found := config.get(key), list)]
+    return tuple(str(name) for names in lists for name in names)
 
 
 def _check_trained(source: Path) -> None:

@@ -335,6 +335,7 @@ class Cluster:
     ) -> None:
         self._library, self._threads, self._detached = library, threads, detached
         self._runtime = start_ray(address)
+        #: By the name of the folder of weights: skills that share one are served by one actor.
         self._actors: dict[str, Any] = {}
         self._started: set[str] = set()
         self._sources: dict[str, ActorChunks] = {}
@@ -352,10 +353,11 @@ class Cluster:
             JobError: an actor did not come up.
         """
         folders = {name: self._library.weights(name) for name in names if name not in self._sources}
+        for folder in folders.values():
+            if folder.name not in self._actors:
+                self._actors[folder.name] = self._find(folder.name) or self._launch(folder.name, folder)
         for name, folder in folders.items():
-            self._actors[name] = self._find(name) or self._launch(name, folder)
-        for name, folder in folders.items():
-            source = ActorChunks(self._actors[name], name)
+            source = ActorChunks(self._actors[folder.name], name)
             served, wanted = source.health(PATIENCE)["weights"], fingerprint(folder)
             if served != wanted:
                 raise InputError(
@@ -392,10 +394,12 @@ class Cluster:
 
     def stop(self, names: Iterable[str]) -> list[str]:
         """End the actors of these skills, whoever started them, and name those there were."""
-        found = {name: actor for name in names if (actor := self._find(name)) is not None}
+        known = self._library.skills
+        homes = {name: self._library.home(name).name if name in known else name for name in names}
+        found = {home: actor for home in set(homes.values()) if (actor := self._find(home)) is not None}
         for actor in found.values():
             self._runtime.ray.kill(actor)
-        return list(found)
+        return [name for name, home in homes.items() if home in found]
 
     def __enter__(self) -> Cluster:
         return self

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_skills.cli.console import check_output, make_console, silence, write_json
-from robot_skills.errors import InputError, require
-from robot_skills.library import CARD, SkillLibrary, read_card
+from robot_skills.errors import InputError, require, unknown
+from robot_skills.library import CARD, SkillLibrary, read_card, skills_of
 
 if TYPE_CHECKING:
     from robot_skills.cli.film import Film
@@ -25,12 +25,23 @@ EXAMPLES = """\
 examples:
   robot-skills eval pick --episodes 200 --workers 4
   robot-skills eval out/train/pick --first-seed 900000     while choosing a checkpoint or a setting
+  robot-skills eval out/train/all --as pick                a policy of several skills
   robot-skills eval out/train/pick --videos out/failures --json out/pick.json
+  robot-skills eval libero_object out/train/libero_object --episodes 10
+  robot-skills eval metaworld:door-open-v3 out/train/metaworld
+  robot-skills eval pusht out/train/pusht_image
+
+Suites of other simulators come first, the trained folder second; SUITE:TASK is one task of one, by name or
+number: libero_spatial, libero_object, libero_goal, libero_10, libero_90 (from LIBERO's recorded starts, the
+seeds being their numbers), metaworld, pusht. --episodes is for each task; one ends as soon as its task is
+done.
 
 Success is judged from the simulator's state; the policy sees camera images, proprioception and language
 only. Seeds from 1,000,000 on are for evaluation, 900,000 to 999,999 for validation, those below for training.
 """
 FILM_SIZE = (480, 640)
+#: Of the first episode of an evaluation on the tabletop.
+FIRST_SEED = 1_000_000
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -44,15 +55,17 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "skill", metavar="SKILL-or-FOLDER", help="a skill of the library, or a trained folder"
+        "skill",
+        metavar="SKILL-or-FOLDER",
+        help="a skill of the library, or a trained folder; or a suite, if FOLDER comes after it",
     )
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="the trained folder, after a suite")
     parser.add_argument("--episodes", metavar="N", type=int, default=50, help="how many (default 50)")
     parser.add_argument(
         "--first-seed",
         metavar="S",
         type=int,
-        default=1_000_000,
-        help="of the first episode (1000000)",
+        help="of the first episode (default: 1000000; a suite's own)",
     )
     parser.add_argument(
         "--workers",
@@ -63,6 +76,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--local", action="store_true", help="run in this process, without Ray")
     parser.add_argument("--library", metavar="DIR", type=Path, help="a skill library of your own")
+    parser.add_argument(
+        "--as",
+        metavar="SKILL",
+        dest="called",
+        help="the skill that a FOLDER's policy is called for, where it knows several",
+    )
     parser.add_argument("--videos", metavar="DIR", type=Path, help="film the failures (MP4)")
     parser.add_argument("--card", action="store_true", help="write the rate into the README.md of the FOLDER")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
@@ -71,9 +90,15 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 def handle(args: argparse.Namespace) -> int:
     """Evaluate and report."""
     check_output(args.json)
-    if args.first_seed < 0 or args.episodes < 1 or args.workers < 1:
+    if (args.first_seed or 0) < 0 or args.episodes < 1 or args.workers < 1:
         raise InputError("--episodes and --workers are 1 or more, --first-seed is 0 or more.")
-    name, folder, skill = _find(args.skill, args.library)
+    if _is_suite(args.skill, args.folder):
+        from robot_skills.cli.suites import handle as handle_suite
+
+        return handle_suite(args)
+    if args.first_seed is None:
+        args.first_seed = FIRST_SEED
+    name, folder, skill = _find(args.skill, args.library, args.called)
     with silence():
         require("pybullet", "sim")
     if args.videos is not None:
@@ -97,9 +122,30 @@ def handle(args: argparse.Namespace) -> int:
     return 0
 
 
-def _find(name: str, library: Path | None) -> tuple[str, Path, Skill]:
+def _is_suite(name: str, folder: str | None) -> bool:
+    """Whether it is another simulator's suite that is asked for.
+
+    Raises:
+        InputError: a suite comes without a folder, or a folder after something else.
+    """
+    if folder is None and Path(name).exists():
+        return False  # a trained folder that is called like a suite
+    with silence():
+        require("gymnasium", "sim")
+        from sim.suites import STEPS, is_suite
+    if is_suite(name) and folder is None:
+        raise InputError(f"What is to be evaluated on {name}? robot-skills eval {name} FOLDER")
+    if folder is not None and not is_suite(name):
+        raise unknown("suite", name, STEPS)
+    return folder is not None
+
+
+def _find(name: str, library: Path | None, called: str | None) -> tuple[str, Path, Skill]:
     """A name for the report, the folder with the weights, and the card."""
     folder = Path(name)
+    if called is not None:
+        _check_known(folder, called)
+        return f"{folder.resolve().name}: {called}", folder, SkillLibrary.open(library).skill(called)
     if not (folder / "config.json").is_file():
         if folder.is_dir() or "/" in name:
             raise InputError(f"{name} is not a trained policy: there is no {folder / 'config.json'}.")
@@ -107,9 +153,19 @@ def _find(name: str, library: Path | None) -> tuple[str, Path, Skill]:
         return name, skills.weights(name), skills.skill(name)
     if not (folder / CARD).is_file():
         raise InputError(
-            f"{folder} holds no {CARD}, which says what counts as success: copy the skill's there."
+            f"{folder} holds no {CARD}, which says what counts as success: copy the skill's there, or name "
+            "one of several with --as."
         )
     return folder.resolve().name, folder, read_card(folder / CARD)
+
+
+def _check_known(folder: Path, skill: str) -> None:
+    """Check that a trained folder's policy was told of a skill."""
+    from robot_skills.policies.registry import read_config
+
+    known = skills_of(read_config(folder))
+    if skill not in known:
+        raise unknown(f"skill of the policy in {folder}", skill, known)
 
 
 def _warn(first: int, episodes: int, console: Any) -> None:

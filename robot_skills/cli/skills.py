@@ -16,6 +16,7 @@ examples:
   robot-skills skills list
   robot-skills skills show place
   robot-skills skills add out/train/push --library my_skills
+  robot-skills skills add out/train/all --skills pick,place,push --library my_skills
 """
 
 
@@ -40,6 +41,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     add.add_argument("folder", metavar="FOLDER", type=Path, help="what `robot-skills train -o` wrote")
     add.add_argument(
         "--name", metavar="SKILL", help="the skill's name (default: its card's, or the folder's)"
+    )
+    add.add_argument(
+        "--skills",
+        metavar="A,B,C",
+        type=lambda text: [name.strip() for name in text.split(",") if name.strip()],
+        help="skills that share this policy, which learned them together; --name then names their folder",
     )
     add.add_argument("--force", action="store_true", help="replace a skill that is trained already")
 
@@ -70,17 +77,30 @@ def _show(library: SkillLibrary, args: argparse.Namespace) -> dict[str, Any]:
     for title, value in _lines(skill):
         console.print(f"  {title:<14}{value}", markup=False)
     console.print(f"  {'policy':<14}{_policy(library, skill.name)}", markup=False)
-    card = library.folder / skill.name / "README.md"
+    home = library.home(skill.name)
+    if home.name != skill.name:
+        console.print(f"  {'weights':<14}{home}", markup=False)
+    card = home / "README.md"
     if card.is_file():
         console.print(f"\n{card.read_text().rstrip()}", markup=False)
     return _record(library, skill.name)
 
 
 def _add(library: SkillLibrary, args: argparse.Namespace) -> dict[str, Any]:
+    if args.skills:
+        return _add_shared(library, args)
     name = library.add(args.folder, args.name, force=args.force).name
     done = "has new weights" if name in library.skills else "was added"
     make_console().print(f"The skill {name!r} {done}: {library.folder / name}", markup=False)
     return _record(SkillLibrary.open(library.folder), name)
+
+
+def _add_shared(library: SkillLibrary, args: argparse.Namespace) -> dict[str, Any]:
+    added = library.add_shared(args.folder, args.skills, args.name, force=args.force)
+    again = SkillLibrary.open(library.folder)
+    names = [skill.name for skill in added]
+    make_console().print(f"{', '.join(names)} share one policy: {again.home(names[0])}", markup=False)
+    return {"library": str(library.folder), "skills": [_record(again, name) for name in names]}
 
 
 def _lines(skill: Skill) -> list[tuple[str, str]]:
@@ -103,7 +123,7 @@ def _policy(library: SkillLibrary, name: str) -> str:
     if not library.trained(name):
         return "not trained"
     try:
-        config = json.loads((library.folder / name / "config.json").read_text())
+        config = json.loads((library.home(name) / "config.json").read_text())
     except (OSError, ValueError):
         return "damaged"
     return str(config.get("policy", "unknown")) if isinstance(config, dict) else "damaged"
@@ -115,5 +135,6 @@ def _record(library: SkillLibrary, name: str) -> dict[str, Any]:
         **library.skill(name).to_json(),
         "trained": trained,
         "policy": _policy(library, name) if trained else None,
+        "weights": str(library.home(name)) if trained else None,
         "folder": str(library.folder / name),
     }

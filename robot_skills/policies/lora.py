@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robot_skills.policies.linear import Linear
+
 
 class Mixture:
     """What share each sample has of each adapter; every adapted layer of a network reads the same one.
@@ -22,7 +24,7 @@ class Mixture:
     weights: Tensor | None = None
 
 
-class AdaptedLinear(nn.Linear):
+class AdaptedLinear(Linear):
     """A linear layer, its weights under the names they had, with `count` adapters that are nothing at first.
 
     Args:
@@ -41,15 +43,15 @@ class AdaptedLinear(nn.Linear):
         self.down = nn.ParameterList(torch.randn(rank, base.in_features) * scale for _ in range(count))
         self.up = nn.ParameterList(torch.zeros(base.out_features, rank) for _ in range(count))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(B, ..., in) to (B, ..., out)."""
-        out, weights = super().forward(x), self._mixture.weights
+        out, weights = super().forward(input), self._mixture.weights
         if weights is None:
             return out
         shares = weights[..., None].expand(-1, -1, self._rank).flatten(1)
-        shares = shares.view(len(x), *(1,) * (x.ndim - 2), -1)
+        shares = shares.view(len(input), *(1,) * (input.ndim - 2), -1)
         down, up = torch.cat(list(self.down)), torch.cat(list(self.up), dim=1)
-        return out + F.linear(F.linear(x, down) * shares, up)
+        return out + F.linear(F.linear(input, down) * shares, up)
 
 
 class GrownEmbedding(nn.Embedding):
@@ -98,7 +100,8 @@ class RelearnedEmbedding(nn.Embedding):
 
 def adapt(module: nn.Module, mixture: Mixture, count: int, rank: int) -> nn.Module:
     """The module with adapters on every linear layer in it; layers of other classes are left alone."""
-    if type(module) is nn.Linear:
+    if type(module) in (nn.Linear, Linear):
+        assert isinstance(module, nn.Linear)
         return AdaptedLinear(module, mixture, count, rank)
     for name, child in module.named_children():
         setattr(module, name, adapt(child, mixture, count, rank))

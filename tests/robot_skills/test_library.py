@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from robot_skills.errors import InputError
-from robot_skills.library import CARD, PRETRAINED, SkillLibrary
+from robot_skills.library import CARD, POINTER, PRETRAINED, SkillLibrary
+from robot_skills.policies.policy import PolicyInput
+from robot_skills.policies.star.policy import StarPolicy
+from robot_skills.robot import Observation
 from robot_skills.skill import Skill
-from tests.robot_skills.small_policy import age, make_library, save_policy
+from tests.robot_skills.small_policy import CONFIG, age, make_library, save_policy
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -167,3 +173,93 @@ def test_a_damaged_configuration_is_bad_input(tmp_path: Path) -> None:
         (library.folder / "push" / "config.json").write_text(text)
         with pytest.raises(InputError, match=r"not JSON|Unknown policy 'stra'"):
             library.policy("push")
+
+
+def save_shared(folder: Path, skills: tuple[str, ...] = ("pick", "push"), seed: int = 0) -> Path:
+    """Write a policy of several skills that was never trained."""
+    torch.manual_seed(seed)
+    StarPolicy(dataclasses.replace(CONFIG, skills=skills)).save_pretrained(folder)
+    (folder / "README.md").write_text("# both\n")
+    return folder
+
+
+def test_skills_share_one_policy(tmp_path: Path) -> None:
+    library = SkillLibrary.open(make_library(tmp_path / "lib", ("press",)))
+    source = save_shared(tmp_path / "both")
+    assert [skill.name for skill in library.add_shared(source, ["pick", "push"])] == ["pick", "push"]
+    again = SkillLibrary.open(library.folder)
+    assert sorted(again.skills) == ["close", "open", "pick", "place", "press", "push"]
+    assert again.policy("pick") is again.policy("push")
+    assert again.policy("press") is not again.policy("pick")
+    assert again.weights("push") == library.folder / "both" == again.home("pick")
+    assert not again.trained("place")
+    assert {path.name for path in (library.folder / "pick").iterdir()} == {CARD, POINTER}
+    moved = tmp_path / "elsewhere"
+    library.folder.rename(moved)
+    assert SkillLibrary.open(moved).weights("pick") == moved / "both"
+    assert not list(moved.glob(".*"))
+
+
+def test_a_shared_policy_is_told_which_skill_it_is(tmp_path: Path) -> None:
+    library = SkillLibrary.open(make_library(tmp_path / "lib"))
+    library.add_shared(save_shared(tmp_path / "both"), ["pick", "push"])
+    policy = SkillLibrary.open(library.folder).policy("pick")
+    seen = Observation({"front": np.zeros((16, 16, 3), np.uint8)}, np.zeros(10, np.float32), 0.0)
+    given = PolicyInput(seen, np.zeros((1, 10), np.float32), "red cube")
+    chunks = policy.predict([dataclasses.replace(given, skill=name) for name in ("pick", "push")])
+    assert not np.array_equal(chunks[0].actions, chunks[1].actions)
+    with pytest.raises(InputError, match="Unknown skill of this policy 'place'"):
+        policy.predict([dataclasses.replace(given, skill="place")])
+
+
+def test_a_shared_skill_can_get_weights_of_its_own_again(tmp_path: Path) -> None:
+    library = SkillLibrary.open(make_library(tmp_path / "lib"))
+    library.add_shared(save_shared(tmp_path / "both"), ["pick", "push"])
+    library = SkillLibrary.open(library.folder)
+    source = save_policy(tmp_path / "push")
+    with pytest.raises(InputError, match="--force"):
+        library.add(source)
+    library.add(source, force=True)
+    again = SkillLibrary.open(library.folder)
+    assert again.weights("push") == library.folder / "push"
+    assert again.weights("pick") == library.folder / "both"
+
+
+def test_what_cannot_be_shared_is_refused(tmp_path: Path) -> None:
+    library = SkillLibrary.open(make_library(tmp_path / "lib", ("press",)))
+    source = save_shared(tmp_path / "both", ("pick", "press", "twirl"))
+    before = contents(library.folder)
+    for skills, name, message in (
+        (["pick", "push"], None, "Unknown skill of the policy in .*'push'; valid: pick, press, twirl"),
+        (["pick", "press"], None, "trained 'press' already; --force"),
+        (["twirl"], None, "no skill 'twirl' to take the card from"),
+        (["pick"], "place", "cannot be the name"),
+        (["pick"], "../out", "cannot be the name"),
+    ):
+        with pytest.raises(InputError, match=message):
+            library.add_shared(source, skills, name)
+    assert contents(library.folder) == before
+    library.add_shared(source, ["pick"])
+    with pytest.raises(InputError, match="is there already"):
+        library.add_shared(save_shared(tmp_path / "more" / "both"), ["push"])
+    trap = save_policy(tmp_path / "trap")
+    (trap / CARD).write_text(yaml.safe_dump({**library.skill("pick").to_json(), "name": "both"}))
+    with pytest.raises(InputError, match="is no skill"):
+        library.add(trap)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("folder: ../nowhere", "names a folder"),
+        ("folder: 3", "names a folder"),
+        ("weights: ../both", "names a folder"),
+        ("folder: ../old", "shares the policy in .*old, which knows but one skill"),
+    ],
+)
+def test_a_pointer_that_leads_nowhere_is_named(tmp_path: Path, text: str, message: str) -> None:
+    library = SkillLibrary.open(make_library(tmp_path / "lib"))
+    save_policy(library.folder / "old")
+    (library.folder / "pick" / POINTER).write_text(text + "\n")
+    with pytest.raises(InputError, match=message):
+        library.weights("pick")

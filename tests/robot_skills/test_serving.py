@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import time
@@ -17,6 +18,7 @@ from robot_skills.errors import InputError, JobError
 from robot_skills.execution import ExecutionConfig, LocalChunks, Step, execute
 from robot_skills.library import SkillLibrary
 from robot_skills.policies.policy import PolicyInput
+from robot_skills.policies.star.policy import StarPolicy
 from robot_skills.serving import ActorChunks, Cluster, actor_name
 from robot_skills.skill import Outcome, SkillCall, Status
 from tests.robot_skills.point import Point
@@ -138,3 +140,22 @@ def test_an_address_where_nobody_listens_is_bad_input(library: SkillLibrary, clu
         with pytest.raises(InputError, match="No Ray cluster answers"):
             _knock(address)
     assert time.monotonic() - began < 10.0
+
+
+def test_skills_of_one_policy_share_an_actor(tmp_path: Path, cluster: Cluster) -> None:
+    torch.manual_seed(0)
+    StarPolicy(dataclasses.replace(CONFIG, skills=("pick", "open"))).save_pretrained(tmp_path / "both")
+    library = SkillLibrary.open(make_library(tmp_path / "lib"))
+    library.add_shared(tmp_path / "both", ["pick", "open"])
+    library = SkillLibrary.open(library.folder)
+    with Cluster(library) as second:
+        second.start(["pick", "open"])
+        assert second.pid("pick") == second.pid("open")
+        chunks = {}
+        for name in ("pick", "open"):
+            asked = dataclasses.replace(given(), skill=name)
+            chunks[name] = second.chunks(name).request(asked).result(60.0).actions
+            here = library.policy(name).predict([asked])[0].actions
+            np.testing.assert_array_equal(chunks[name], here)
+        assert not np.array_equal(chunks["pick"], chunks["open"])
+        assert sorted(second.stop(["pick", "open", "close"])) == ["open", "pick"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from robot_skills.cli.main import main
 from robot_skills.library import PRETRAINED
 from robot_skills.policies import registry
 from robot_skills.policies.policy import Chunk, PolicyInput
+from robot_skills.policies.star.policy import StarPolicy
+from tests.robot_skills.small_policy import CONFIG
 from tests.robot_skills.training.tiny import TinyConfig, TinyPolicy
 
 pytest.importorskip("pybullet")
@@ -89,3 +92,19 @@ def test_bad_input_is_one_line_and_exit_2(
         error = capsys.readouterr().err
         assert words in error
         assert error.count("\n") == 1
+
+
+def test_a_policy_of_several_skills_is_called_for_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, result = tmp_path / "both", tmp_path / "result.json"
+    StarPolicy(dataclasses.replace(CONFIG, skills=("press", "push"))).save_pretrained(folder)
+    command = ["eval", str(folder), "--episodes", "1", "--local", "--json", str(result)]
+    assert main(command) == 2
+    assert "--as" in capsys.readouterr().err
+    assert main([*command, "--as", "pick"]) == 2
+    assert "valid: press, push" in capsys.readouterr().err
+    assert main([*command, "--as", "press"]) == 0
+    data = json.loads(result.read_text())
+    assert data["name"] == "both: press"
+    assert data["per_episode"][0]["call"].startswith("press(")

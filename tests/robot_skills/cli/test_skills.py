@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from robot_skills.cli.main import main
 from robot_skills.library import SkillLibrary
-from tests.robot_skills.small_policy import make_library, save_policy
+from robot_skills.policies.star.policy import StarPolicy
+from tests.robot_skills.small_policy import CONFIG, make_library, save_policy
 
 
 def test_the_list_tells_trained_from_untrained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,3 +57,21 @@ def test_damaged_weights_do_not_break_the_list(tmp_path: Path, capsys: pytest.Ca
     (library / "press" / "config.json").write_text("[]")
     assert main(["skills", "list", "--library", str(library)]) == 0
     assert capsys.readouterr().out.count("damaged") == 2
+
+
+def test_several_skills_are_added_with_one_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, library, result = tmp_path / "both", tmp_path / "lib", tmp_path / "result.json"
+    StarPolicy(dataclasses.replace(CONFIG, skills=("pick", "push"))).save_pretrained(source)
+    command = ["skills", "add", str(source), "--library", str(library), "--json", str(result)]
+    assert main([*command, "--skills", "pick,pull"]) == 2
+    assert "Unknown skill of the policy" in capsys.readouterr().err
+    assert main([*command, "--skills", "pick, push"]) == 0
+    assert "pick, push share one policy" in capsys.readouterr().out
+    records = json.loads(result.read_text())["skills"]
+    assert [(record["name"], record["trained"], record["policy"]) for record in records] == [
+        ("pick", True, "star"),
+        ("push", True, "star"),
+    ]
+    assert {record["weights"] for record in records} == {str(library / "both")}
+    assert main(["skills", "show", "pick", "--library", str(library)]) == 0
+    assert str(library / "both") in capsys.readouterr().out.replace("\n", "")
