@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robot_skills.policies.linear import Linear
+
 #: Keys and values of the tokens a block has seen, each (B, heads, tokens, width / heads).
 Seen: TypeAlias = tuple[Tensor, Tensor]
 
@@ -32,13 +34,13 @@ class Block(nn.Module):
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.qkv, self.out = Linear(width, 3 * width), Linear(width, width)
+        self.mlp = nn.Sequential(Linear(width, 4 * width), nn.GELU(), Linear(4 * width, width))
         self.drop = nn.Dropout(dropout)
         if memory:
             self.norm_memory = nn.LayerNorm(width)
-            self.ask, self.tell = nn.Linear(width, width), nn.Linear(width, 2 * width)
-            self.answer = nn.Linear(width, width)
+            self.ask, self.tell = Linear(width, width), Linear(width, 2 * width)
+            self.answer = Linear(width, width)
 
     def forward(self, x: Tensor, causal: bool = False, memory: Tensor | None = None) -> Tensor:
         """Tokens (B, N, width), each seeing those up to itself, or all; and a memory (B, M, width)."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robot_skills.policies.linear import Linear
 from robot_skills.policies.policy import Metrics
 from robot_skills.policies.star.config import CodesConfig
 from robot_skills.policies.star.fsq import FiniteScalarQuantizer
@@ -125,5 +126,5 @@ def quantizer_of(config: CodesConfig) -> Quantizer:
 def mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
     """Two hidden layers of one width."""
     return nn.Sequential(
-        nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs)
+        Linear(inputs, width), nn.GELU(), Linear(width, width), nn.GELU(), Linear(width, outputs)
     )

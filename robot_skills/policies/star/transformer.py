@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robot_skills.policies.linear import Linear
+
 #: Keys and values of the tokens a block has seen, each (B, heads, tokens, width / heads).
 Seen: TypeAlias = tuple[Tensor, Tensor]
 
@@ -19,8 +21,8 @@ class Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.qkv, self.out = Linear(width, 3 * width), Linear(width, width)
+        self.mlp = nn.Sequential(Linear(width, 4 * width), nn.GELU(), Linear(4 * width, width))
 
     def forward(self, x: Tensor, mask: Tensor | None, seen: Seen | None) -> tuple[Tensor, Seen]:
         """Tokens (B, N, width), attending to those seen before and, as the mask allows, to each other."""
@@ -70,7 +72,7 @@ class Trunk(nn.Module):
         if autoregressive:
             self.embeddings = nn.Embedding(length * codes, width)
             nn.init.normal_(self.embeddings.weight, std=0.5)
-        self.heads = nn.ModuleList(nn.Linear(width, codes) for _ in range(length))
+        self.heads = nn.ModuleList(Linear(width, codes) for _ in range(length))
         order = torch.arange(context + length)
         visible = (order[None] <= order[:, None]) | (order[None] < context)
         visible[:context, context:] = False
