@@ -98,12 +98,16 @@ class EvalReport:
                 counts.setdefault((name, value), []).append(result.success)
         return [(*key, sum(counts[key]), len(counts[key])) for key in sorted(counts)]
 
+    def ending(self, result: EpisodeResult) -> str:
+        """How an episode ended, in the table."""
+        return _ENDINGS.get(result.status, result.reason)
+
     def show(self, console: Console) -> None:
         """Print a row for each episode, a summary by argument, and the rate."""
         table = Table("seed", "call", "result", "s", "how it ended", box=None, pad_edge=False)
         for result in self.results:
             mark = "[green]success[/]" if result.success else "[red]failure[/]"
-            how = _ENDINGS.get(result.status, result.reason)
+            how = self.ending(result)
             table.add_row(str(result.seed), escape(result.call), mark, f"{result.seconds:.1f}", escape(how))
         console.print(table)
         summary = Table("argument", "value", "successes", box=None, pad_edge=False)
