@@ -9,104 +9,85 @@ import pytest
 import torch
 
 from robot_skills.errors import InputError
-from robot_skills.policies.diffusion import SAMPLERS, DiffusionConfig, DiffusionPolicy, first_noise
-from robot_skills.policies.policy import Batch, PolicyInput
-from robot_skills.robot import Observation
+from robot_skills.policies.diffusion import SAMPLERS, DiffusionConfig, DiffusionPolicy, scheduler
 from robot_skills.training.configuration import from_mapping
+from tests.robot_skills.policies.two_ways import SMALL, check_two_ways, inputs, statistics, train, two_ways
 
 torch.set_num_threads(1)
-CONFIG = DiffusionConfig(
-    cameras=(), shift=(), history=1, state_size=3, action_size=2, chunk=4, execute=2, state_noise=0.0,
-    width=16, hidden=64, blocks=2, noise_steps=50, sampler_steps=10,
-)  # fmt: skip
+CONFIG = DiffusionConfig(**SMALL, noise_steps=50, sampler_steps=10, noise_draws=16)
 
 
-def two_ways(count: int) -> Batch:
-    """From the same place half go left and half go right, in pixels; nobody goes straight on."""
-    side = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
-    actions = torch.zeros(count, CONFIG.chunk, 2)
-    actions[..., 0] = 256 + 200 * side[:, None]
-    actions[..., 1] = 40.0
-    state = torch.zeros(count, 1, 3)
-    state[:, 0, 0] = torch.rand(count)  # tells nothing
-    return Batch(
-        images={},
-        history=state,
-        actions=actions,
-        end=torch.zeros(count, CONFIG.chunk),
-        text=["go"] * count,
-        skill=["go"] * count,
-        to_go=torch.zeros(count),
-        target=torch.full((count, 3), float("nan")),
-    )
+def taught(config: DiffusionConfig, steps: int) -> DiffusionPolicy:
+    torch.manual_seed(0)
+    policy = DiffusionPolicy(config)
+    train(policy, lambda count: two_ways(count, config.chunk), statistics(0.0, 512.0, 2), steps)
+    return policy
+
+
+def with_sampler(policy: DiffusionPolicy, sampler: str, steps: int = 10) -> DiffusionPolicy:
+    config = dataclasses.replace(policy.config, sampler=sampler, sampler_steps=steps)
+    other = DiffusionPolicy(config).eval()
+    other.load_state_dict(policy.state_dict())
+    return other
 
 
 @pytest.fixture(scope="module")
 def trained() -> DiffusionPolicy:
-    torch.manual_seed(0)
-    policy, data = DiffusionPolicy(CONFIG).train(), two_ways(512)
-    flat = data["actions"].flatten(0, 1)
-    statistics = {
-        "state_mean": torch.zeros(3), "state_std": torch.ones(3), "action_mean": flat.mean(0),
-        "action_std": flat.std(0), "target_mean": torch.zeros(3), "target_std": torch.ones(3),
-        "action_low": torch.zeros(2), "action_high": torch.full((2,), 512.0),
-    }  # fmt: skip
-    policy.begin_stage("policy", statistics, data)
-    optimizer = torch.optim.AdamW(policy.parameters(), 2e-3)
-    for _ in range(800):
-        loss, _ = policy.loss("policy", two_ways(64))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return policy.eval()
-
-
-def inputs(count: int) -> list[PolicyInput]:
-    random = np.random.default_rng(1)
-    states = [np.array([[value, 0, 0]], np.float32) for value in random.random(count)]
-    return [PolicyInput(Observation({}, state[-1], 0.0), state, "go") for state in states]
+    return taught(CONFIG, 500)
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_each_chunk_goes_one_way_and_both_ways_are_gone(trained: DiffusionPolicy, sampler: str) -> None:
-    policy = DiffusionPolicy(dataclasses.replace(CONFIG, sampler=sampler)).eval()
-    policy.load_state_dict(trained.state_dict())
-    actions = np.stack([chunk.actions for chunk in policy.predict(inputs(60))])
-    first = actions[:, 0, 0]
-    assert (np.abs(np.abs(first - 256) - 200) < 60).mean() > 0.9  # left or right, not the mean of both
-    assert np.abs(actions[..., 0] - first[:, None]).max() < 120  # all of a chunk the same way
-    assert 0.2 < (first > 256).mean() < 0.8
-    assert np.abs(actions[..., 1] - 40).mean() < 25
-    assert actions.min() >= 0
-    assert actions.max() <= 512
+    check_two_ways(with_sampler(trained, sampler))
 
 
-def test_a_prediction_s_noise_is_its_input_s_own() -> None:
-    one, other = torch.zeros(1, 3), torch.ones(1, 3)
-    assert torch.equal(first_noise(one, 0, 8), first_noise(one.clone(), 0, 8))
-    assert not torch.equal(first_noise(one, 0, 8), first_noise(other, 0, 8))
-    assert not torch.equal(first_noise(one, 0, 8), first_noise(one, 1, 8))
+@pytest.mark.parametrize(("denoiser", "draws", "steps"), [("unet", 4, 400), ("transformer", 8, 200)])
+def test_the_other_denoisers_keep_the_ways_apart_too(denoiser: str, draws: int, steps: int) -> None:
+    check_two_ways(taught(dataclasses.replace(CONFIG, denoiser=denoiser, noise_draws=draws), steps))
+
+
+def test_noise_on_the_way_is_each_input_s_own(trained: DiffusionPolicy) -> None:
+    policy, asked = with_sampler(trained, "ddpm", 50), inputs(4)
+    together = policy.predict(asked)
+    for chunk, item in zip(together, asked, strict=True):
+        assert np.allclose(chunk.actions, policy.predict([item])[0].actions, atol=0.05)  # of 512
+    other = DiffusionPolicy(dataclasses.replace(policy.config, seed=1)).eval()
+    other.load_state_dict(policy.state_dict())
+    assert not np.allclose(other.predict(asked[:1])[0].actions, together[0].actions, atol=0.05)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
-def test_what_is_predicted_is_what_the_samplers_take(prediction: str) -> None:
-    """A network that answers truly for one clean chunk is led to that chunk."""
-    from robot_skills.policies.diffusion import scheduler
-
+def test_chunks_are_noised_as_the_schedulers_do(prediction: str) -> None:
     config = dataclasses.replace(CONFIG, prediction=prediction)
-    clean, flat = torch.tensor([[0.5, -0.3]]), torch.randn(1, 2, generator=torch.Generator().manual_seed(0))
-    sampler = scheduler("ddim", config)
-    sampler.set_timesteps(10)
-    for level in sampler.timesteps:
-        kept = sampler.alphas_cumprod[level]
-        noise = (flat - kept.sqrt() * clean) / (1 - kept).sqrt()
-        answer = {
-            "epsilon": noise,
-            "sample": clean,
-            "v_prediction": kept.sqrt() * noise - (1 - kept).sqrt() * clean,
-        }[prediction]
-        flat = sampler.step(answer, level, flat).prev_sample
-    assert torch.allclose(flat, clean, atol=0.02)
+    policy, schedule = DiffusionPolicy(config), scheduler("ddpm", config)
+    clean = torch.rand(64, 4, 3) * 2 - 1
+    torch.manual_seed(3)
+    noised, levels, wanted = policy.corrupt(clean)
+    torch.manual_seed(3)
+    noise = torch.randn_like(clean)
+    assert torch.allclose(noised, schedule.add_noise(clean, noise, levels), atol=1e-6)
+    velocity = schedule.get_velocity(clean, noise, levels)
+    assert torch.allclose(wanted, {"epsilon": noise, "sample": clean}.get(prediction, velocity), atol=1e-6)
+    assert levels.min() >= 0
+    assert levels.max() < config.noise_steps
+    assert len(levels.unique()) > 20
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpm"])
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
+def test_what_is_predicted_is_what_the_samplers_take(prediction: str, sampler: str) -> None:
+    """A network that answers truly for one clean chunk is led to that chunk."""
+    policy = DiffusionPolicy(dataclasses.replace(CONFIG, prediction=prediction, sampler=sampler))
+    clean = torch.tensor([[[0.5, -0.3, 1.0]]])
+
+    def answer(chunk: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        signal, spread = policy.signal[level], policy.spread[level]
+        noise = (chunk - signal * clean) / spread
+        velocity = signal * noise - spread * clean
+        return {"epsilon": noise, "sample": clean}.get(prediction, velocity)
+
+    noise = torch.randn(1, 1, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(policy.generate(answer, noise, []), clean, atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +97,7 @@ def test_what_is_predicted_is_what_the_samplers_take(prediction: str) -> None:
         ({"prediction": "noise"}, "prediction"),
         ({"sampler_steps": 200}, "sampler_steps is between 1 and 100"),
         ({"execute": 17}, "execute is between 1 and 16"),
+        ({"denoiser": "u-net"}, "Did you mean 'unet'"),
     ],
 )
 def test_a_wrong_setting_is_named(data, message: str) -> None:

@@ -1,0 +1,1 @@
+"""Networks that say what is noise in a chunk of actions, for `robot_skills.policies.generative`."""
