@@ -74,7 +74,7 @@ class ActPolicy(BaselinePolicy):
         self.read_latent = nn.Linear(config.latent, width)
         self.places = nn.Parameter(torch.randn(self.tokens + 1, width) * 0.02)
         self.encoder = Stack(width, config.encoder_layers, *options)
-        self.queries = nn.Parameter(torch.randn(config.chunk + 1, width))
+        self.queries = nn.Parameter(torch.randn(config.chunk + 1, width) * 0.02)
         self.decoder = Stack(width, config.decoder_layers, *options, memory=True)
         self.out = nn.Linear(width, config.action_size + 1)
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from robot_skills.policies.baseline import BaselineConfig, BaselinePolicy
 from robot_skills.policies.policy import Batch, Metrics, Stage, Texts
 from robot_skills.policies.sampling import keyed_uniform, pick
-from robot_skills.policies.settings import UNBOUNDED, check_ranges
+from robot_skills.policies.settings import UNBOUNDED, check_choice, check_ranges
 from robot_skills.policies.star.config import CodesConfig
 from robot_skills.policies.star.tokenizer import ChunkTokenizer, mlp
 from robot_skills.policies.transformer import Stack
@@ -55,6 +55,9 @@ class VQBeTConfig(BaselineConfig):
             level's focal loss, and of each further level's. LeRobot has 10,000 : 5 : .5, QueST's
             comparison 100 : 1 : .5; only their ratios count, since the norm of gradients is clipped and
             Adam scales them. The offset at 1 keeps the loss on `target` where the other policies have it.
+        offset_codes: which codes the offset is learned for: "drawn" from the model, as in the paper's code,
+            or "true", the data's own. A demonstration that went another way than the code drawn teaches
+            that code's offset its own way, so that of two ways the rarer is lost.
         temperature: at which codes are drawn, in training and in predictions, LeRobot's; 0: the likeliest.
         seed: of predictions' draws, which are otherwise a function of the states seen.
         codes_steps: of the phase "codes".
@@ -67,6 +70,7 @@ class VQBeTConfig(BaselineConfig):
     offset_weight: float = 1.0
     code_weight: float = 0.01
     fine_code_weight: float = 0.005
+    offset_codes: str = "drawn"
     temperature: float = 0.1
     seed: int = 0
     codes_steps: int = 3000
@@ -74,6 +78,7 @@ class VQBeTConfig(BaselineConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, BOUNDS)
+        check_choice("offset_codes", self.offset_codes, ("drawn", "true"))
 
 
 class VQBeTPolicy(BaselinePolicy):
@@ -91,7 +96,7 @@ class VQBeTPolicy(BaselinePolicy):
         super().__init__(config, config.width)
         codes, width = config.codes, config.width
         self.tokenizer = ChunkTokenizer(codes, config.chunk, config.action_size)
-        self.query = nn.Parameter(torch.randn(1, width) * 0.5)
+        self.query = nn.Parameter(torch.randn(1, width) * 0.02)
         self.places = nn.Parameter(torch.randn(self.tokens + 1, width) * 0.02)
         self.trunk = Stack(width, config.layers, config.heads, config.dropout)
         self.code_head = mlp(width, config.head_width, codes.levels * codes.codes)
@@ -143,8 +148,9 @@ class VQBeTPolicy(BaselinePolicy):
         features = self.read(context)
         logits = self.code_logits(features)
         chance = torch.rand(codes.shape, device=codes.device)
-        # The offset is learned for the codes that are picked, not for the data's own (the paper, 3.4).
         picked = pick(logits.detach(), chance, config.temperature if self.training else 0.0)
+        if self.training and config.offset_codes == "true":
+            picked = codes
         offset = F.l1_loss(self.compose(features, picked), actions)
         per_level = focal_loss(logits, codes, config.focal_power)
         coarse, fine = per_level[0], per_level[1:].sum()
