@@ -115,6 +115,20 @@ class Windows:
         part._index()
         return part
 
+    def without(self, words: Sequence[str]) -> Windows:
+        """The windows of episodes whose text holds none of some words.
+
+        Raises:
+            InputError: no episode is left.
+        """
+        if not words:
+            return self
+        barred = set(words)
+        kept = [place for place, span in enumerate(self._spans) if not barred & set(span.text.split())]
+        if not kept:
+            raise InputError(f"No episode is left without {', '.join(words)}.")
+        return self.only(kept)
+
     def split(self, fraction: float, seed: int) -> tuple[Windows, Windows | None]:
         """Windows to learn from, and windows of held-out episodes.
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from robot_skills.errors import InputError, unknown
+from robot_skills.policies.argument_map import ArgumentMap, ArgumentMapConfig, PointedLanguage
 from robot_skills.policies.language import LanguageConfig, language_encoder
 from robot_skills.policies.policy import Batch, Chunk, PolicyInput, Texts, to_numpy
 from robot_skills.policies.registry import FORMAT_VERSION, read_config
@@ -62,6 +63,7 @@ class VisuomotorConfig:
         chunk: T; .8 s at 10 Hz.
         execute: actions played of a chunk; the probe's 4 of 8.
         width: of a context token.
+        argument_map: whether the policy is shown where its argument is.
         skills: names of the skills that one policy learns together, each a learned token of the context
             (Huang et al. 2023, Skill Transformer, names the skill so); none: the policy of one skill.
     """
@@ -78,6 +80,7 @@ class VisuomotorConfig:
     execute: int = 4
     vision: VisionConfig = field(default_factory=VisionConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
+    argument_map: ArgumentMapConfig = field(default_factory=ArgumentMapConfig)
     width: int = 128
     skills: tuple[str, ...] = ()
 
@@ -112,9 +115,15 @@ class VisuomotorPolicy(nn.Module, ABC):
         self.config = config
         width, text = config.width, config.language.width
         self.language = language_encoder(config.language)
-        self.vision = nn.ModuleDict(
-            {name: vision_encoder(config.vision, text, width, config.image_size) for name in config.cameras}
+        self.argument_map: ArgumentMap | None = None
+        if config.argument_map.kind != "none" and config.cameras:
+            self.argument_map = ArgumentMap(config.argument_map, config.cameras, width)
+            self.language = PointedLanguage(self.language, self.argument_map.words)
+        channels = 3 + config.argument_map.channels
+        encoders = (
+            vision_encoder(config.vision, text, width, config.image_size, channels) for _ in config.cameras
         )
+        self.vision = nn.ModuleDict(dict(zip(config.cameras, encoders, strict=True)))
         self.read_text = nn.Linear(text, width)
         self.read_state = nn.Sequential(
             nn.Linear(config.history * config.state_size, width), nn.GELU(), nn.Linear(width, width)
@@ -131,7 +140,8 @@ class VisuomotorPolicy(nn.Module, ABC):
     def tokens(self) -> int:
         """Tokens of the context."""
         views = sum(cast(VisionEncoder, encoder).tokens for encoder in self.vision.values())
-        return views + 2 + bool(self.config.skills)
+        pointed = 0 if self.argument_map is None else self.argument_map.tokens
+        return views + 2 + pointed + bool(self.config.skills)
 
     # What the executor asks -------------------------------------------------------------------------
 
@@ -215,11 +225,13 @@ class VisuomotorPolicy(nn.Module, ABC):
 
     def context(self, pixels: Mapping[str, Tensor], state: Tensor, text: Texts, skill: Texts) -> Tensor:
         """Encode normalised pixels and states, as `augment` gives them; (B, tokens, width)."""
-        language = self.language(text)
+        language, pointed = self.language(text), list[Tensor]()
+        if self.argument_map is not None and isinstance(self.language, PointedLanguage):
+            pixels, pointed = self.argument_map(pixels, self.language.phrases(text, state.device))
         views = [self.vision[name](pixels[name], language) for name in self.cameras]
         told = torch.stack([self.read_text(language), self._read_history(state)], dim=1)
         named = [] if self.read_skill is None else [self.read_skill(self.skill_indices(skill))[:, None]]
-        return torch.cat([told, *views, *named], dim=1)
+        return torch.cat([told, *views, *pointed, *named], dim=1)
 
     def _read_history(self, state: Tensor) -> Tensor:
         """The present state and how the earlier ones differ from it, (B, H, S) to (B, width)."""

@@ -223,6 +223,8 @@ class TrainRecipe:
         state: features of the data's state, and extra features, that the policy sees as its state;
             patterns such as "ee.*" name several. None: the data's whole state.
         target: the array that the policy's auxiliary loss learns to predict: "target", or an extra feature.
+        without: words; demonstrations whose text holds one of them are left out, so that an evaluation can
+            ask for what was never shown.
         seed: of the initial weights, the order of the data and the augmentation.
         stages: name of a phase -> what to change of it.
         warmup: share of a phase over which the learning rate rises.
@@ -256,6 +258,7 @@ class TrainRecipe:
     skill: str | None = None
     state: tuple[str, ...] | None = None
     target: str = "target"
+    without: tuple[str, ...] = ()
     seed: int = 0
     stages: Mapping[str, StageSettings] = field(default_factory=dict)
     warmup: float = 0.1

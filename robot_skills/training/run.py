@@ -69,6 +69,7 @@ def train(
             for store, choice in zip(stores, recipe.choices(), strict=True)
         ],
     )
+    windows = windows.without(recipe.without)
     training, held_out = windows.split(recipe.validation_fraction, recipe.seed)
     if recipe.check and not resume and team.main:
         refuse_faults(stores, console)

@@ -169,6 +169,31 @@ class TabletopWorld:
         halved: Image = ((summed[:, 0::2] + summed[:, 1::2] + 2) >> 2).astype(np.uint8)
         return halved
 
+    def visible(self, camera: str, height: int, width: int) -> tuple[list[str], NDArray[np.int64]]:
+        """What is seen in every pixel: names, and the place of a name among them, -1 the table or nothing.
+
+        Simulator state, for labels of training data only. Names are those of the loose objects, "drawer",
+        "door", "button" and "robot", and "" for what has none; (height, width) int64.
+        """
+        client, furniture = self._client, self._furniture
+        client.changeVisualShape(furniture.table, -1, rgbaColor=[*fixtures.TABLE, 0.0])
+        projection = pybullet.computeProjectionMatrixFOV(self._camera(camera).fov, width / height, NEAR, FAR)
+        bodies = client.getCameraImage(
+            width, height, self._view_matrix(self._camera(camera)), projection, shadow=0,
+            renderer=client.ER_TINY_RENDERER,
+        )[4]  # fmt: skip
+        seen = np.asarray(bodies, np.int64).reshape(height, width)
+        seen = np.where(seen < 0, -1, seen & 0xFFFFFF)  # the upper bits are the link
+        known = {furniture.cabinet: "drawer", furniture.drawer: "drawer", furniture.door: "door"}
+        known |= {furniture.button: "button", self.arm.body: "robot"}
+        known |= {body: name for name, body in self._objects.items()}
+        names = sorted({*known.values(), ""})
+        table = np.full(max(seen.max(), *known) + 2, names.index(""))
+        for body, name in known.items():
+            table[body] = names.index(name)
+        table[-1] = -1  # where -1 points
+        return names, table[seen]
+
     def state(self) -> State:
         """Everything that predicates and experts may look at."""
         client, furniture = self._client, self._furniture

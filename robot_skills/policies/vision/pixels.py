@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 #: What `normalise` subtracts and divides by, in units of a pixel's value.
 CENTRE, SPREAD = 128.0, 64.0
@@ -45,3 +48,28 @@ def _pad(images: Tensor, axis: int, pixels: int) -> Tensor:
     shape = list(images.shape)
     shape[axis] = pixels
     return torch.cat([first.expand(shape), images, last.expand(shape)], axis)
+
+
+class TowerPixels(nn.Module):
+    """What `normalise` made, (B, 3, h, w), in the size, mean and deviation that a tower was trained with.
+
+    Args:
+        visual: an open_clip image tower.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, visual: Any) -> None:
+        super().__init__()
+        self.side: int = visual.image_size if isinstance(visual.image_size, int) else visual.image_size[0]
+        mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (visual.image_mean, visual.image_std))
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("deviation", deviation, persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels for the tower, (B, 3, side, side)."""
+        x = ((pixels * SPREAD + CENTRE) / 255 - self.mean) / self.deviation
+        if x.shape[-1] != self.side:
+            x = F.interpolate(x, size=(self.side, self.side), mode="bilinear", align_corners=False)
+        return x

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robot_skills.errors import InputError
 from robot_skills.policies.clip import load_clip
 from robot_skills.policies.vision.config import VisionConfig
 from robot_skills.policies.vision.encoder import MapEncoder
-from robot_skills.policies.vision.pixels import CENTRE, SPREAD
+from robot_skills.policies.vision.pixels import TowerPixels
 
 
 class TowerEncoder(MapEncoder):
@@ -23,9 +22,6 @@ class TowerEncoder(MapEncoder):
     device, and stays in evaluation mode.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(
         self, config: VisionConfig, text_size: int, size: int, image_size: int, channels: int = 3
     ) -> None:
@@ -34,28 +30,21 @@ class TowerEncoder(MapEncoder):
                 "A pre-trained tower sees red, green and blue only: set argument_map.channel false."
             )
         tower = load_clip(config.model, config.pretrained).visual
-        side = tower.image_size if isinstance(tower.image_size, int) else tower.image_size[0]
+        pixels = TowerPixels(tower)
+        blank = torch.zeros(1, 3, pixels.side, pixels.side)
         with torch.no_grad():
-            maps = _maps(tower.eval(), torch.zeros(1, 3, side, side))
+            maps, pooled = _maps(tower, blank), _pooled(tower, blank)
         super().__init__(config, maps.shape[1], (maps.shape[2], maps.shape[3]), size)
-        self.side = side
+        self.pixels = pixels
         if config.output == "token":
-            with torch.no_grad():
-                features = _pooled(tower, torch.zeros(1, 3, side, side)).shape[-1]
             del self.sharpness  # the tower pools by itself
-            self.project = nn.Linear(features, size)
+            self.project = nn.Linear(pooled.shape[-1], size)
         self.tower: nn.Module | None = tower if config.tune else None
         self._frozen: list[Any] = [] if config.tune else [tower.requires_grad_(False)]  # a list hides it
-        mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (tower.image_mean, tower.image_std))
-        self.register_buffer("mean", mean, persistent=False)
-        self.register_buffer("deviation", deviation, persistent=False)
 
     def forward(self, pixels: Tensor, text: Tensor) -> Tensor:
         """Encode normalised pixels, as `normalise` makes them; the text is not looked at."""
-        colours = (pixels * SPREAD + CENTRE) / 255
-        x = (colours - self.mean) / self.deviation
-        if x.shape[-1] != self.side:
-            x = F.interpolate(x, size=(self.side, self.side), mode="bilinear", align_corners=False)
+        x = self.pixels(pixels)
         pooled = self.config.output == "token"
         see: Callable[[Any, Tensor], Tensor] = _pooled if pooled else _maps
         if self.tower is not None:
@@ -76,7 +65,7 @@ class TowerEncoder(MapEncoder):
 def _pooled(tower: Any, pixels: Tensor) -> Tensor:
     """The embedding (B, features), of unit variance: CLIP's features differ in length from model to model."""
     out = tower(pixels)
-    features: Tensor = F.normalize(out[0] if isinstance(out, tuple) else out, dim=-1)
+    features: Tensor = nn.functional.normalize(out[0] if isinstance(out, tuple) else out, dim=-1)
     scaled: Tensor = features * features.shape[-1] ** 0.5
     return scaled
 

@@ -259,3 +259,13 @@ def test_many_weights_become_a_few_parts_of_like_weight() -> None:
         mixture(np.zeros(3, np.int64), None, np.array([1.0, -1.0, 1.0]))
     with pytest.raises(InputError, match="weight 0"):
         mixture(np.array([0, 0, 1]), None, np.array([1.0, 1.0, 0.0]))
+
+
+def test_episodes_that_name_a_word_are_left_out(stores: list[EpisodeStore]) -> None:
+    windows = Windows(stores, ("front",), H, T)
+    left = windows.without(("1", "3", "cyan"))
+    texts = left.batch(np.arange(len(left)), images=False)["text"]
+    assert set(texts) == {"block 0", "block 2", "block 4"}
+    assert windows.without(()) is windows
+    with pytest.raises(InputError, match="No episode is left without block"):
+        windows.without(("block",))
