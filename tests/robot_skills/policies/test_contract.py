@@ -1,15 +1,22 @@
 """What every registered policy must do; being registered is what puts it here."""
 
+import io
 import json
 from importlib.metadata import entry_points
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
+from robot_skills.data.loader import Windows
+from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 from robot_skills.policies.registry import GROUP, load_policy, policy_class
+from robot_skills.training.loop import Trainer
+from robot_skills.training.recipe import PolicyChoice, StageSettings, TrainRecipe
 from tests.robot_skills.policies.toy import batch, inputs, part, statistics
+from tests.robot_skills.training.tiny import make_episode
 
 torch.set_num_threads(1)
 NAMES = sorted(point.name for point in entry_points(group=GROUP))
@@ -162,3 +169,59 @@ def test_a_missing_camera_is_named(trained) -> None:
     item.observation.images.pop(policy.cameras[0])  # type: ignore[attr-defined]
     with pytest.raises(InputError, match=policy.cameras[0]):
         policy.predict([item])
+
+
+class Killed(BaseException):
+    """What stands for a kill: nothing of the trainer's catches it."""
+
+
+def run(recipe: TrainRecipe, folder, resume: bool = False, kill_at: int | None = None):
+    """Losses of a training that dies in the update after `kill_at` updates, and the policy it leaves."""
+    torch.manual_seed(recipe.seed)
+    policy, losses = recipe.policy.build(), []
+    inner = policy.loss
+
+    def loss(stage, given):
+        if policy.training and len(losses) == kill_at:
+            raise Killed
+        value, metrics = inner(stage, given)
+        losses.extend([value.item()] if policy.training else [])
+        return value, metrics
+
+    policy.loss = loss  # type: ignore[method-assign]
+    windows = Windows([EpisodeStore.open(recipe.data[0])], policy.cameras, policy.history, policy.chunk)
+    training, held_out = windows.split(recipe.validation_fraction, recipe.seed)
+    folder.mkdir(exist_ok=True)
+    trainer = Trainer(policy, recipe, training, held_out, folder, Console(file=io.StringIO()))
+    try:
+        trainer.run(resume)
+    except Killed:
+        assert kill_at is not None
+    return losses, policy
+
+
+def test_a_killed_training_goes_on_exactly(name: str, tmp_path) -> None:
+    policy, _ = make(name)
+    size, names = getattr(policy.config, "image_size", 64), [stage.name for stage in policy.stages()]
+    random = np.random.default_rng(0)
+    with EpisodeStore.create(tmp_path / "data", dict.fromkeys(policy.cameras, (size, size)), 20.0) as store:
+        for seed in range(5):
+            images = {
+                camera: random.integers(0, 256, (12, size, size, 3), np.uint8) for camera in policy.cameras
+            }
+            store.append(make_episode(seed, images=images))
+    recipe = TrainRecipe(
+        "resumed", (str(tmp_path / "data"),), PolicyChoice(name), validation_fraction=0.2,
+        stages=dict.fromkeys(names, StageSettings(steps=3, batch_size=8)), validate_every=2,
+        checkpoint_every=1,
+    )  # fmt: skip
+    whole, trained = run(recipe, tmp_path / "whole")
+    assert len(whole) == 3 * len(names)
+    first, _ = run(recipe, tmp_path / "parts", kill_at=2)
+    torch.randn(7)  # whatever happened to the generators in between
+    second, _ = run(recipe, tmp_path / "parts", resume=True, kill_at=len(whole) - 3)
+    third, resumed = run(recipe, tmp_path / "parts", resume=True)
+    assert (len(first), len(second)) == (2, len(whole) - 3)
+    assert first + second + third == whole
+    for key, value in trained.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key]), key
