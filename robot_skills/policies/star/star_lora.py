@@ -51,7 +51,7 @@ class StarLoraConfig(StarConfig):
     Attributes:
         adds: names of the skills that were added, in the order of their learning.
         settled: how many of them came with the base, and are no longer learned.
-        rank: of an adapter; 8 is 6 % of the default network for each new skill.
+        rank: of an adapter; 8 is 6 % of the default network for each new skill, gates and words apart.
         gate_width: of the hidden layer of a gate.
         adapter_steps: of the stage, if the recipe does not say.
     """

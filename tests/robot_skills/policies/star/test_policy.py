@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from robot_skills.errors import InputError
 from robot_skills.policies.star.config import CodesConfig, StarConfig
 from robot_skills.policies.star.policy import StarPolicy
 from robot_skills.policies.vision import VisionConfig
 from robot_skills.training.configuration import from_mapping, to_mapping
+from tests.robot_skills.policies.no_waiting import NoWaiting
 from tests.robot_skills.policies.toy import batch, inputs, part, statistics
 
 torch.set_num_threads(1)
@@ -193,20 +193,6 @@ def test_what_only_the_motion_tells_is_learned_from_a_short_history() -> None:
             optimizer.step()
     actions, _ = policy.eval().act(data["images"], data["history"], data["text"], data["skill"])
     assert (actions[:, 0, 1].sign() == side).float().mean() > 0.95
-
-
-class NoWaiting(TorchDispatchMode):
-    """Fails on what makes the host wait for a device, or needs a tensor's values there."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        if name in ("_local_scalar_dense", "nonzero", "masked_select", "item"):
-            raise AssertionError(f"{name} waits for the device")
-        if name in ("index", "index_put", "index_put_") and any(
-            i is not None and i.dtype == torch.bool for i in args[1]
-        ):
-            raise AssertionError("a boolean mask as an index waits for the device")
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("settings", VARIANTS, ids=str)

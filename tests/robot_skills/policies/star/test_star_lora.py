@@ -18,6 +18,7 @@ from robot_skills.policies.star.config import CodesConfig, StarConfig
 from robot_skills.policies.star.policy import StarPolicy
 from robot_skills.policies.star.star_lora import StarLoraPolicy
 from robot_skills.policies.vision import VisionConfig
+from tests.robot_skills.policies.no_waiting import NoWaiting
 from tests.robot_skills.policies.toy import batch, inputs, part, statistics
 
 torch.set_num_threads(1)
@@ -227,3 +228,14 @@ def test_predictions_of_a_batch_are_those_of_its_parts(grown: StarLoraPolicy) ->
     given = [*inputs(OLD, 2), *inputs(NEW, 2)]
     for one, two in zip(grown.predict(given), [grown.predict([item])[0] for item in given], strict=True):
         assert np.allclose(one.actions, two.actions, atol=1e-5)
+
+
+def test_neither_training_nor_acting_waits_for_the_device(folder: Path) -> None:
+    policy = StarLoraPolicy.grow(folder, {"adds": ["shun"]}).train()
+    policy.begin_stage("adapter", statistics(NEW), {**NEW, "images": {}})
+    data = policy.prepare(part(NEW, torch.arange(16)))
+    with NoWaiting():
+        policy.loss("adapter", data)[0].backward()
+    policy.eval()
+    with torch.inference_mode(), NoWaiting():
+        policy.act(data["images"], data["history"], data["text"], data["skill"])
