@@ -44,7 +44,8 @@ class ConditionsConfig:
             "constraint:slow", "constraint:no_rotation", "constraint:gripper_stays" of the chunk. None: the
             context alone.
         ask: what predictions are asked for, as in {return: 1.0, slow: true}; what is not named is left
-            open. The skill is always asked for.
+            open. The skill is always asked for. Nothing is learned from it: in a trained folder's
+            config.json, this, `guidance` and `compose` may be changed.
         dropout: share of the samples that each condition is left out of in training; the paper's .25.
         guidance: w; 0: what is asked is not listened to, 1: the conditional answer, above: further away
             from what is usual. The paper's is 1.2 to 1.8.

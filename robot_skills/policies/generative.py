@@ -53,8 +53,9 @@ class GenerativeConfig(VisuomotorConfig):
         unet, transformer: the other denoisers.
         conditions: what a prediction can be asked for.
         sampler_steps: passes of the denoiser in a prediction.
-        noise_draws: noised chunks that are learned from for each sample: next to encoding an image,
-            denoising costs little.
+        noise_draws: noised chunks that are learned from for each sample; Diffusion Policy's 1. Next to
+            encoding images the MLP costs little (4 take 5 % longer than 1, with two cameras of 64 px on
+            one core); for the U-Net 4 take twice as long, for the transformer nearly three times.
         target_weight: of the loss on the training label `target`.
         seed: of the noise of predictions.
         steps, batch_size, learning_rate: of the training, if the recipe does not say.

@@ -1,8 +1,8 @@
 """The transformer of Diffusion Policy (Chi et al. 2023, arXiv 2303.04137, its time-series variant).
 
-A pre-norm decoder: each action's token attends to those before it (causal) and, by cross-attention, to the
-context's tokens and one token of the noise level. The context's keys and values, of all layers, are computed
-once a prediction; the level's at every pass.
+A pre-norm decoder: the actions' tokens attend to each other and, by cross-attention, to the context's tokens
+and one token of the noise level. The context's keys and values, of all layers, are computed once a
+prediction; the level's at every pass.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ class TransformerConfig:
             and 4.
         dropout: of what each branch adds. The paper drops .3, of attention too, in nets eight times as
             large; none by default, as nothing else here has any.
+        causal: whether an action attends only to those before it, as in the authors' code. The first one is
+            then denoised without regard to the others, and they may choose differently: a quarter of the
+            chunks of the toy in tests/robot_skills/policies/two_ways.py go both ways, and none without.
     """
 
     width: int = 128
@@ -79,7 +82,7 @@ class TransformerDenoiser(Denoiser):
 
 
 class _Layer(nn.Module):
-    """Causal self-attention, cross-attention to keys and values, and a feed-forward net."""
+    """Self-attention, cross-attention to keys and values, and a feed-forward net."""
 
     def __init__(self, width: int, config: TransformerConfig) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ class UNetConfig:
 
     Attributes:
         channels: of each level; between two levels the length is halved. (64, 128) makes a policy of about
-            the size of STAR; the paper's is (256, 512, 1024).
+            the size of STAR; in the authors' code they are (256, 512, 1024).
         kernel: of the convolutions, odd; 5 as in the paper.
         groups: of group normalisation; 8 as in the paper.
         level: numbers that encode the noise level; the paper's 128.

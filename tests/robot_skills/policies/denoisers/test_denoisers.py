@@ -111,7 +111,7 @@ def test_with_the_usual_encoders_each_is_about_the_size_of_star(denoiser: str) -
 
 
 def test_the_paper_s_sizes_can_be_had() -> None:
-    """64 to 66 million, as its authors give for the CNN of 2 x 1 cameras with (256, 512, 1024)."""
+    """The widths of its authors' code, and the flattened context as it is."""
     unet = UNetDenoiser(7, 1, 132, UNetConfig((256, 512, 1024), level=128, context=0))
     assert 60e6 < sum(p.numel() for p in unet.parameters()) < 70e6
 
