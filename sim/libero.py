@@ -139,6 +139,11 @@ class LiberoWorld(RobosuiteWorld):
         """What LIBERO asks for, such as (("in", "milk_1", "basket_1_contain_region"),)."""
         return tuple(tuple(map(str, atom)) for atom in self._env.parsed_problem["goal_state"])
 
+    @property
+    def things(self) -> tuple[str, ...]:
+        """Names of the objects that lie about."""
+        return tuple(self._env.objects_dict)
+
     def place(self, thing: str) -> Array:
         """Place (3,) in m of an object, in the frame of the base; simulator state, for experts."""
         return self.body(self._env.objects_dict[thing].root_body)[0]

@@ -17,8 +17,9 @@ from sim.libero import LiberoWorld
 from sim.robosuite_world import Array
 
 OPEN, CLOSE = -1.0, 1.0
-#: Share of the way that an action commands. The arm is soft: at 1.0 it covers about a third in a step.
-GAIN = 1.5
+#: Share of the way that an action commands. The arm is soft: at 1.0 it covers about a third in a step. What
+#: is carried must not overshoot, or it comes down on the rim of the basket.
+GAIN, CARRY_GAIN = 1.5, 0.9
 #: Rotations are corrected more gently: they are small, and a turning hand would push things over.
 TURN_GAIN = 0.6
 #: Heights of the tool (the point between the finger tips) above the floor, m: on the way to an object;
@@ -28,6 +29,10 @@ TRANSIT, LOWEST = 0.22, 0.012
 REACH = 0.040
 #: Half the height of a finger tip, which decides what of an object it touches, m.
 PAD = 0.008
+#: The hand, along the axis on which the fingers close and across it, and how far above the middle of the
+#: finger tips it begins; a finger, along and across: half sizes, m. If something else is there, that costs as
+#: much as so many m of width.
+HAND, PALM, FINGER, BLOCKED = (0.115, 0.040), 0.030, (0.062, 0.014), 0.10
 #: Fingers open 8 cm; wider things are not grasped. A quarter turn costs as much as these m of width.
 WIDEST, QUARTER_TURN = 0.072, 0.05
 #: Within this of the grasp, m and rad, the fingers close, and go on closing.
@@ -53,6 +58,7 @@ class PickPlaceState:
         basket, half: (3,) middle and half sizes of the region where LIBERO looks for the object.
         rim: height of the basket.
         inside: whether the object is there.
+        others: (m, 3) corners of the boxes that everything else is made of.
     """
 
     tool: Array
@@ -65,6 +71,7 @@ class PickPlaceState:
     half: Array
     rim: float
     inside: bool
+    others: Array
 
 
 @dataclass(frozen=True)
@@ -75,12 +82,14 @@ class Grasp:
         point: (3,) m.
         turn: about the vertical, from the present yaw, rad.
         width: of the object along the axis on which the fingers close, m.
+        narrowest: of all its widths at that height: closer fingers hold nothing, m.
         top: of the object, m.
     """
 
     point: Array
     turn: float
     width: float
+    narrowest: float
     top: float
 
 
@@ -101,6 +110,7 @@ class PickPlaceExpert:
         self._world = world
         _, self._thing, self._region = goal[0]
         self._basket = self._region.removesuffix("_contain_region")
+        self._others = [thing for thing in world.things if thing != self._thing]
 
     def state(self) -> PickPlaceState:
         """Read the simulator."""
@@ -118,6 +128,7 @@ class PickPlaceExpert:
             half=half,
             rim=float(world.corners(self._basket)[:, 2].max()),
             inside=world.success(),
+            others=np.concatenate([world.corners(thing) for thing in self._others]),
         )
 
     def act(self) -> tuple[Float, bool]:
@@ -148,12 +159,13 @@ def _hangs(state: PickPlaceState) -> bool:
     return lifted and inside and state.opening < WIDE - 0.01
 
 
-def plan_grasp(corners: Array, rotation: Array) -> Grasp:
-    """Choose the axis on which the fingers close: narrow, and not far from where they are.
+def plan_grasp(corners: Array, rotation: Array, others: Array) -> Grasp:
+    """Choose the axis on which the fingers close: narrow, near to where they are, with room for the hand.
 
     Args:
         corners: (8 n, 3) of the object's n boxes, box after box.
         rotation: (3, 3) of the hand.
+        others: (m, 3) corners of everything else.
     """
     bottom, top = float(corners[:, 2].min()), float(corners[:, 2].max())
     height = max((bottom + top) / 2, top - REACH, bottom + LOWEST)
@@ -163,17 +175,32 @@ def plan_grasp(corners: Array, rotation: Array) -> Grasp:
     turns = np.radians(np.arange(-90.0, 90.0, 5.0))
     angles = np.arctan2(rotation[1, 0], rotation[0, 0]) + turns
     widths = np.ptp(there @ np.stack([np.cos(angles), np.sin(angles)]), axis=0)
-    cost = widths + QUARTER_TURN * np.abs(turns) / (np.pi / 2) + 10.0 * np.maximum(widths - WIDEST, 0.0)
-    best = int(np.argmin(cost))
     middle = (there.max(axis=0) + there.min(axis=0)) / 2
-    return Grasp(np.array([*middle, height]), float(turns[best]), float(widths[best]), top)
+    cost = widths + BLOCKED * _blocked(angles, np.array([*middle, height]), others)
+    cost += QUARTER_TURN * np.abs(turns) / (np.pi / 2) + 10.0 * np.maximum(widths - WIDEST, 0.0)
+    best = int(np.argmin(cost))
+    return Grasp(
+        np.array([*middle, height]), float(turns[best]), float(widths[best]), float(widths.min()), top
+    )
+
+
+def _blocked(angles: Array, point: Array, others: Array) -> Array:
+    """Whether something is where hand and fingers would be, for each angle of the closing axis."""
+    off = others - point
+    axis = np.stack([np.cos(angles), np.sin(angles)])
+    along, across = np.abs(off[:, :2] @ axis), np.abs(off[:, :2] @ np.stack([-axis[1], axis[0]]))
+    high, low = off[:, 2:] > PALM, off[:, 2:] > -PAD
+    hand = high & (along < HAND[0]) & (across < HAND[1])
+    finger = low & (along < FINGER[0]) & (across < FINGER[1])
+    blocked: Array = (hand | finger).any(axis=0).astype(np.float64)
+    return blocked
 
 
 def _fetch(state: PickPlaceState) -> Float:
-    grasp = plan_grasp(state.corners, state.rotation)
+    grasp = plan_grasp(state.corners, state.rotation, state.others)
     aside, above = float(np.hypot(*(state.tool - grasp.point)[:2])), state.tool[2] - grasp.point[2]
     near = STILL_NEAR if state.opening < WIDE else NEAR
-    shut = state.opening < grasp.width - 0.008  # on nothing: up and open again
+    shut = state.opening < grasp.narrowest - 0.008  # on nothing: up and open again
     if max(aside, abs(above)) < near and abs(grasp.turn) < ALIGNED and not shut:
         return _towards(state, grasp.point, grasp.turn, CLOSE)
     # Fingers reach beside the object only where they are over its middle: until then above its top.
@@ -194,17 +221,18 @@ def _carry(state: PickPlaceState) -> Float:
     highest = max(state.rim + CLEAR + hang, lowest)
     aside = float(np.hypot(*(spot - state.tool[:2])))
     if aside < 0.02 and state.tool[2] < lowest + 0.02:
-        return _towards(state, np.array([*spot, lowest]), 0.0, OPEN)
-    height = np.clip(lowest + 2.0 * (aside - 0.02), lowest, highest)
+        return _towards(state, np.array([*spot, lowest]), 0.0, OPEN, CARRY_GAIN)
+    height = np.clip(lowest + 3.0 * (aside - 0.02), lowest, highest)
     # Sideways only as far as it is lifted, but over the basket.
     free = np.clip(bottom / state.rim + np.clip((0.06 - aside) / 0.02, 0.0, 1.0), 0.0, 1.0)
-    return _towards(state, np.array([*(state.tool[:2] + free * (spot - state.tool[:2])), height]), 0.0, CLOSE)
+    goal = state.tool[:2] + free * (spot - state.tool[:2])
+    return _towards(state, np.array([*goal, height]), 0.0, CLOSE, CARRY_GAIN)
 
 
-def _towards(state: PickPlaceState, goal: Array, turn: float, grip: float) -> Float:
+def _towards(state: PickPlaceState, goal: Array, turn: float, grip: float, gain: float = GAIN) -> Float:
     """Bring the tool nearer to a goal (3,), the hand pointing down and turned about the vertical."""
     action = np.zeros(ACTION_SIZE, np.float32)
-    action[:3] = np.clip(GAIN * (goal - state.tool) / TRANSLATION_SCALE, -1.0, 1.0)
+    action[:3] = np.clip(gain * (goal - state.tool) / TRANSLATION_SCALE, -1.0, 1.0)
     tilt = np.cross(state.rotation[:, 2], [0.0, 0.0, -1.0])
     action[3:6] = np.clip(TURN_GAIN * np.array([*tilt[:2], turn]) / ROTATION_SCALE, -1.0, 1.0)
     action[6] = grip
