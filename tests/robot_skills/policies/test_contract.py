@@ -1,5 +1,6 @@
 """What every registered policy must do; being registered is what puts it here."""
 
+import contextlib
 import io
 import json
 from importlib.metadata import entry_points
@@ -161,6 +162,24 @@ def test_unknown_targets_and_a_batch_of_one_train(name: str) -> None:
     assert torch.isfinite(loss)
     grads = [p.grad for p in policy.parameters() if p.grad is not None]
     assert all(torch.isfinite(grad).all() for grad in grads)
+
+
+def test_a_loss_never_waits_for_the_device(name: str, monkeypatch) -> None:
+    """On the device "meta", whose numbers nobody can look at and whose tensors meet no other device's."""
+    policy, data = make(name)
+    train(policy, data, steps=1)
+    given = policy.prepare(data)
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # unknown there
+    policy.to("meta")
+    moved = {key: value.to("meta") for key, value in given.items() if key != "images"}
+    images = {camera: pictures.to("meta") for camera, pictures in given["images"].items()}
+    for stage in policy.stages():
+        for training in (True, False):
+            with torch.set_grad_enabled(training):
+                loss, metrics = policy.train(training).loss(stage.name, {**moved, "images": images})
+            assert loss.device.type == "meta"
+            logged = [value for value in metrics.values() if isinstance(value, torch.Tensor)]
+            assert all(value.ndim == 0 and not value.requires_grad for value in logged)
 
 
 def test_a_missing_camera_is_named(trained) -> None:
