@@ -364,7 +364,8 @@ def report(args: argparse.Namespace) -> None:
 def note(
     groups: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], steps: int, episodes: Sequence[int]
 ) -> str:
-    seeds = max((len(lines) for lines in groups.values()), default=0)
+    counts = sorted({len(lines) for lines in groups.values() if lines})
+    seeds = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     sizes = {data: f"{DATA[data][1]} steps" for data in DATA}
     played = (
         f" Push-T score: STAR from keypoints, mean over {'/'.join(map(str, episodes))} starts from {TEST} on "
