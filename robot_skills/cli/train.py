@@ -41,6 +41,7 @@ def handle(args: argparse.Namespace) -> int:
     from robot_skills.training.progress import duration
     from robot_skills.training.recipe import TrainRecipe
     from robot_skills.training.run import train
+    from robot_skills.training.team import is_main
 
     check_output(args.json)
     console = make_console()
@@ -52,6 +53,8 @@ def handle(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         console.print(f"Stopped. Go on with: {shlex.join([*began, '--resume'])}")
         return 130
+    if not is_main():
+        return 0
     seconds = sum(result.seconds.values())
     console.print(
         f"Trained {recipe.name} for {result.steps} steps in {duration(seconds)}: {args.output}",

@@ -46,6 +46,7 @@ def _suits(x: Tensor, weight: Tensor) -> bool:
         and x.dim() > 1
         and x.numel() * len(weight) >= LEAST
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()  # the compiler takes this product of frozen weights alone
     )
 
 

@@ -65,7 +65,7 @@ class GraphedStep:
         """Record a step without doing it; whether that worked."""
         generator = torch.cuda.default_generators[torch.cuda.current_device()]
         torch.cuda.synchronize(self._device)
-        random = generator.get_state()
+        random, stream = generator.get_state(), torch.cuda.current_stream(self._device)
         static = item.clone()
         graph = torch.cuda.CUDAGraph()
         try:
@@ -79,6 +79,7 @@ class GraphedStep:
                 cause = cause.__context__
             reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
             log.warning("The step could not be captured as a CUDA graph (%s); it goes on as it is.", reason)
+            torch.cuda.set_stream(stream)  # the end of a broken capture leaves the one it was on
             # A generator that a broken capture left waiting for its end is of no more use.
             fresh = torch.Generator(self._device)
             generator.graphsafe_set_state(fresh.graphsafe_get_state())

@@ -39,6 +39,8 @@ def rollout(
     running = list(range(len(worlds)))
     for step in range(0, steps, played):
         running = [number for number in running if not done(number)]
+        if not running:
+            return
         inputs = [PolicyInput(observed[number], histories[number], text, skill) for number in running]
         chunks = policy.predict(inputs)
         for number, chunk in zip(running, chunks, strict=True):

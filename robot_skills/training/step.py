@@ -66,7 +66,9 @@ class StageRun:
             self._parameters, rate, weight_decay=stage.weight_decay, fused=True, capturable=graphed
         )
         self._team, self._joined = team, team.join(policy)
-        self._loss: Loss = CompiledLoss(self._joined) if recipe.step == "compile" else self._joined
+        self._loss: Loss = self._joined
+        if recipe.step == "compile":
+            self._loss = CompiledLoss(self._joined, getattr(policy, "prepare", None))
         self._autocast = autocast(recipe.precision, self._device)
         self._work: Callable[[Any], Answer] = self._once
         if graphed:
@@ -119,14 +121,22 @@ class StageRun:
 
 
 class CompiledLoss:
-    """A policy's loss through `torch.compile`; as it is where that does not work, said once."""
+    """A policy's loss through `torch.compile`; as it is where that does not work, said once.
 
-    def __init__(self, loss: Loss) -> None:
+    Args:
+        loss: the loss.
+        prepare: makes tensors of words, outside of what is compiled: that would be compiled anew for each
+            text.
+    """
+
+    def __init__(self, loss: Loss, prepare: Callable[[Batch], Batch] | None = None) -> None:
         self._plain, self._compiled = loss, cast(Loss, torch.compile(loss))
-        self._worked = False
+        self._prepare, self._worked = prepare, False
 
     def __call__(self, name: str, batch: Batch) -> tuple[Tensor, Metrics]:
         """The loss of a phase."""
+        if self._prepare is not None:
+            batch = self._prepare(batch)
         if self._worked:
             return self._compiled(name, batch)
         try:

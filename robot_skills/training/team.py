@@ -23,6 +23,11 @@ from robot_skills.policies.policy import Batch, Metrics, Policy
 PATIENCE = timedelta(hours=6)
 
 
+def is_main() -> bool:
+    """Whether this process is alone, or the first of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 class Team:
     """This process alone; `Team.of_environment` knows of others.
 

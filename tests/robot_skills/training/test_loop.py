@@ -20,6 +20,7 @@ from robot_skills.data.reuse.quality import assess, write_quality
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
 from robot_skills.training import recipe as recipe_module
+from robot_skills.training.average import Average
 from robot_skills.training.loop import Trainer, TrainResult, one_cycle
 from robot_skills.training.recipe import DataChoice, PolicyChoice, StageSettings, TrainRecipe
 from robot_skills.training.run import train
@@ -200,6 +201,25 @@ def test_it_learns_and_the_folder_tells_the_story(data: Path, tmp_path: Path) ->
     assert set(summary["seconds"]) == {f"{stage}.{part}" for stage in ("codes", "policy") for part in parts}
     assert "tiny: policy: 150/150" in output.getvalue()
     assert list((tmp_path / "out" / "logs").glob("events.*"))
+
+
+def test_the_average_moves_alike_by_a_number_and_by_a_tensor_and_gives_the_weights_back() -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Linear(3, 2)
+    one, other = Average(module, 0.9), Average(module, 0.9)
+    with torch.no_grad():
+        module.weight.add_(1.0)
+    for updates in range(3):
+        one.update(one.share(updates))
+        other.update(torch.tensor(other.share(updates)))
+    torch.testing.assert_close(one.weights, other.weights)
+    shares = [1 - (1 + updates) / (10 + updates) for updates in range(3)]
+    left = np.prod([1 - share for share in shares])
+    torch.testing.assert_close(one.weights["weight"], module.weight.detach() - float(left))
+    own = module.weight.detach().clone()
+    with one.swapped():
+        assert torch.equal(module.weight, one.weights["weight"])
+    assert torch.equal(module.weight, own)
 
 
 def test_exported_weights_are_the_averaged_ones(data: Path, tmp_path: Path) -> None:
