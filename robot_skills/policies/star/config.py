@@ -118,6 +118,7 @@ class StarConfig(VisuomotorConfig):
         feature: size of the features that the offset and the target are read from.
         refiner: what is added to the decoded codes: "offset", a regression, which carries the precision;
             "flow", a small rectified flow; or "none".
+        sees_chunk: whether the refiner is shown what the codes decode to, besides the codes.
         offset_width: of the hidden layers of the refiner.
         flow_steps: Euler steps of the flow; its paths are nearly straight, so that few are enough.
         flow_noise: spread of the noise it begins with, in standard deviations of the actions: about what
@@ -148,6 +149,7 @@ class StarConfig(VisuomotorConfig):
     autoregressive: bool = True
     feature: int = 256
     refiner: str = "offset"
+    sees_chunk: bool = False
     offset_width: int = 256
     flow_steps: int = 4
     flow_noise: float = 0.5

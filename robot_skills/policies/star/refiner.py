@@ -34,6 +34,8 @@ class Refiner(nn.Module, ABC):
         self.config = config
         self.embeddings = nn.Embedding(config.places * config.codes.codes, config.feature)
         nn.init.normal_(self.embeddings.weight, std=0.3)
+        flat = config.chunk * config.action_size
+        self.sight = nn.Linear(flat, config.feature) if config.sees_chunk else None
 
     def forward(self, features: Tensor, codes: Tensor, rough: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The chunk (B, T, A) and end logits (B, T).
@@ -44,19 +46,21 @@ class Refiner(nn.Module, ABC):
             rough: (B, T, A), what the codes decode to.
             noise: (B, `noises`), normal.
         """
-        condition = self.condition(features, codes)
+        condition = self.condition(features, codes, rough)
         return self.refine(condition, rough, noise), self.end(condition)
 
     def loss(self, features: Tensor, codes: Tensor, rough: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """How far from the actions (B, T, A) it is, a scalar to minimise; and end logits (B, T)."""
-        condition = self.condition(features, codes)
+        condition = self.condition(features, codes, rough)
         noise = torch.randn(len(codes), self.noises, device=actions.device)
         return F.l1_loss(self.refine(condition, rough, noise), actions), self.end(condition)
 
-    def condition(self, features: Tensor, codes: Tensor) -> Tensor:
-        """Features and codes as one vector (B, width)."""
+    def condition(self, features: Tensor, codes: Tensor, rough: Tensor) -> Tensor:
+        """Features and codes, or what they decode to as well, as one vector (B, width)."""
         places = self.config.codes.codes * torch.arange(codes.shape[1], device=codes.device)
         code = self.embeddings(codes + places).sum(1)
+        if self.sight is not None:
+            code = code + self.sight(rough.flatten(1))
         return self.mix(torch.cat([features, code], dim=1))
 
     @abstractmethod
@@ -152,7 +156,7 @@ class FlowHead(Refiner):
 
     def loss(self, features: Tensor, codes: Tensor, rough: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Squared error of the flow's end at times and noises drawn anew; and end logits (B, T)."""
-        condition = self.condition(features, codes)
+        condition = self.condition(features, codes, rough)
         residual = (actions - rough).flatten(1)[:, None].expand(-1, DRAWS, -1)
         noise = self.config.flow_noise * torch.randn_like(residual)
         time = torch.rand(len(codes), DRAWS, 1, device=actions.device)

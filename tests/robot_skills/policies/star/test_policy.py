@@ -112,7 +112,7 @@ def test_codes_rest_while_the_policy_learns(policy: StarPolicy) -> None:
 
 VARIANTS = [
     {},
-    {"segments": 2},
+    {"segments": 2, "sees_chunk": True},
     {"segments": 4, "refiner": "flow"},
     {"autoregressive": False},
     {"refiner": "none"},

@@ -15,12 +15,15 @@ CONFIG = StarConfig(
 ROUGH = torch.zeros(256, 4, 2)
 
 
-def learn(name: str, actions: torch.Tensor, codes: torch.Tensor, steps: int = 600) -> Refiner:
+def learn(
+    name: str, actions: torch.Tensor, codes: torch.Tensor, steps: int = 600, rough: torch.Tensor = ROUGH,
+    config: StarConfig = CONFIG,
+) -> Refiner:  # fmt: skip
     torch.manual_seed(0)
-    refiner = REFINERS[name](CONFIG)
+    refiner = REFINERS[name](config)
     optimizer = torch.optim.AdamW(refiner.parameters(), 3e-3)
     for _ in range(steps):
-        loss, _ = refiner.loss(torch.zeros(256, 8), codes, ROUGH, actions)
+        loss, _ = refiner.loss(torch.zeros(256, 8), codes, rough, actions)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -28,9 +31,9 @@ def learn(name: str, actions: torch.Tensor, codes: torch.Tensor, steps: int = 60
 
 
 @torch.no_grad()
-def chunks(refiner: Refiner, codes: torch.Tensor, seed: int = 0) -> torch.Tensor:
+def chunks(refiner: Refiner, codes: torch.Tensor, seed: int = 0, rough: torch.Tensor = ROUGH) -> torch.Tensor:
     noise = torch.randn(256, refiner.noises, generator=torch.Generator().manual_seed(seed))
-    return refiner(torch.zeros(256, 8), codes, ROUGH, noise)[0]
+    return refiner(torch.zeros(256, 8), codes, rough, noise)[0]
 
 
 @pytest.mark.parametrize("name", ["offset", "flow"])
@@ -39,6 +42,17 @@ def test_a_residual_that_the_codes_tell_is_learned(name: str) -> None:
     actions = 0.3 * codes.sum(1)[:, None, None].expand(-1, 4, 2)
     error = (chunks(learn(name, actions, codes), codes) - actions).abs().mean()
     assert error < 0.06
+
+
+@pytest.mark.parametrize("name", ["offset", "flow"])
+def test_what_the_codes_decode_to_can_be_undone_where_it_is_shown(name: str) -> None:
+    codes = torch.zeros(256, 2, dtype=torch.int64)  # tell nothing of it
+    rough = torch.randn(256, 4, 2, generator=torch.Generator().manual_seed(4))
+    for shown in (False, True):
+        config = dataclasses.replace(CONFIG, sees_chunk=shown)
+        refiner = learn(name, torch.zeros(256, 4, 2), codes, 300, rough, config)
+        error = chunks(refiner, codes, rough=rough).abs().mean()
+        assert error < 0.25 if shown else error > 0.6  # 0.8: the decoded chunk as it is
 
 
 def test_the_flow_keeps_two_ways_apart_where_an_offset_takes_one() -> None:
