@@ -21,8 +21,9 @@ from robot_skills.robot import Float, Image, Observation, RobotSpec
 from sim.mujoco_rendering import CameraSizes
 from sim.world import World
 
-#: Control steps an episode may take. LIBERO's as OpenVLA (Kim et al. 2024) and most since have them: its own
-#: evaluation allows 600 of each. MetaWorld's and Push-T's are the benchmarks' own.
+#: Control steps an episode may take. LIBERO's as OpenVLA (Kim et al. 2024) and most since have them, but for
+#: Spatial, where that has 220; LIBERO's own evaluation allows 600 of each. MetaWorld's and Push-T's are the
+#: benchmarks' own.
 STEPS = {
     "libero_spatial": 280,
     "libero_object": 280,
