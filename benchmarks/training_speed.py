@@ -29,7 +29,7 @@ from robot_skills.data.store import EpisodeStore
 from robot_skills.policies.policy import Policy, Stage
 from robot_skills.training.feed import Order, Source
 from robot_skills.training.recipe import PolicyChoice, TrainRecipe
-from robot_skills.training.step import StageRun
+from robot_skills.training.step import CompiledLoss, StageRun
 from robot_skills.training.team import Team
 
 SIZE, EPISODES, LENGTH = 64, 16, 64
@@ -120,6 +120,11 @@ class Stepper:
         if self._wait:
             loss.item()
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether its loss did not compile."""
+        return isinstance(self._run.loss, CompiledLoss) and not self._run.loss.compiled
+
     def close(self) -> None:
         """End the threads that prepare batches."""
         self._feed.__exit__()
@@ -170,19 +175,12 @@ def measure(
             found[label].append(timed(stepper, steps, device))
     rows = []
     for label, seconds in found.items():
+        stepper, middle = steppers[label], statistics.median(seconds)
+        stepper.close()
         ratio = statistics.median(plain / own for plain, own in zip(found[PLAIN], seconds, strict=True))
-        middle, batch = statistics.median(seconds), steppers[label].stage.batch_size
-        steppers[label].close()
-        rows.append(
-            (
-                name,
-                label,
-                f"{first[label]:.1f}",
-                f"{1000 * middle:.1f}",
-                f"{batch / middle:.0f}",
-                f"{ratio:.2f}",
-            )
-        )
+        told = f"{label} (does not compile)" if stepper.gave_up else label
+        figures = (f"{first[label]:.1f}", f"{1000 * middle:.1f}", f"{stepper.stage.batch_size / middle:.0f}")
+        rows.append((name, told, *figures, f"{ratio:.2f}"))
     return rows
 
 

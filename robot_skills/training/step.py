@@ -40,6 +40,7 @@ class StageRun:
     Attributes:
         optimizer: AdamW; its state goes into the checkpoint.
         average: the averaged weights.
+        loss: what gives the loss.
 
     Raises:
         InputError: the batch cannot be cut in as many parts as the recipe accumulates over.
@@ -66,9 +67,9 @@ class StageRun:
             self._parameters, rate, weight_decay=stage.weight_decay, fused=True, capturable=graphed
         )
         self._team, self._joined = team, team.join(policy)
-        self._loss: Loss = self._joined
+        self.loss: Loss = self._joined
         if recipe.step == "compile":
-            self._loss = CompiledLoss(self._joined, getattr(policy, "prepare", None))
+            self.loss = CompiledLoss(self._joined, getattr(policy, "prepare", None))
         self._autocast = autocast(recipe.precision, self._device)
         self._work: Callable[[Any], Answer] = self._once
         if graphed:
@@ -115,7 +116,7 @@ class StageRun:
     def _learn(self, batch: Batch, parts: int) -> Answer:
         """Add a part's gradient."""
         with self._autocast():
-            loss, metrics = self._loss(self.stage.name, batch)
+            loss, metrics = self.loss(self.stage.name, batch)
         (loss if parts == 1 else loss / parts).backward()  # type: ignore[no-untyped-call]
         return loss.detach(), metrics
 
@@ -132,6 +133,11 @@ class CompiledLoss:
     def __init__(self, loss: Loss, prepare: Callable[[Batch], Batch] | None = None) -> None:
         self._plain, self._compiled = loss, cast(Loss, torch.compile(loss))
         self._prepare, self._worked = prepare, False
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it is compiled, as far as is known."""
+        return self._compiled is not self._plain
 
     def __call__(self, name: str, batch: Batch) -> tuple[Tensor, Metrics]:
         """The loss of a phase."""
