@@ -1,8 +1,8 @@
 """LIBERO-Object: the planned expert's success, and that of policies trained on its demonstrations.
 
-python benchmarks/libero.py expert --episodes 20                            without pictures, minutes
-python benchmarks/libero.py policy out/train/libero_object --episodes 10    from recorded starts
-python benchmarks/libero.py report                                          results/libero.md again
+python benchmarks/libero_object.py expert --episodes 20                           without pictures
+python benchmarks/libero_object.py policy out/train/libero_object --episodes 10   from recorded starts
+python benchmarks/libero_object.py report                                         the table once more
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def report() -> None:
     )
     note = " ".join([told, *(described(result) for result in tried)])
     write_report(
-        "libero",
+        "libero_object",
         "LIBERO-Object: a planned expert, and policies trained on its demonstrations",
         ["task", "expert", "its steps", *(Path(result["folder"]).name for result in tried)],
         rows(shown["steps"], tried),
