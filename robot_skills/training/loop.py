@@ -27,6 +27,7 @@ from robot_skills.training import checkpoint
 from robot_skills.training.configuration import from_mapping, to_mapping
 from robot_skills.training.feed import Feed, Order, Source, to_device
 from robot_skills.training.measure import Measurer, failures
+from robot_skills.training.memory import keep_freed_memory
 from robot_skills.training.metrics import MetricLog
 from robot_skills.training.mixing import SkillMixing
 from robot_skills.training.probe import probe
@@ -126,6 +127,8 @@ class Trainer:
             InputError: the checkpoint is of another recipe, or the folder has one and `resume` is False.
         """
         position = self._read_position(resume)
+        if self._device.type == "cpu":
+            keep_freed_memory()
         done = position.stage if position else 0
         steps = sum(stage.steps for stage in self._stages[:done]) + (position.step if position else 0)
         with self._log(steps) as log:
