@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robot_skills.policies.linear import Linear
+from robot_skills.policies.linear import Linear, linear
 
 
 class Mixture:
@@ -24,7 +24,7 @@ class Mixture:
     weights: Tensor | None = None
 
 
-class AdaptedLinear(Linear):
+class AdaptedLinear(nn.Linear):
     """A linear layer, its weights under the names they had, with `count` adapters that are nothing at first.
 
     Args:
@@ -39,13 +39,14 @@ class AdaptedLinear(Linear):
         self.in_features, self.out_features = base.in_features, base.out_features
         self.weight, self.bias = base.weight, base.bias
         self._mixture, self._rank = mixture, rank
+        self._product = linear if isinstance(base, Linear) else F.linear  # to the bit what the base does
         scale = base.in_features**-0.5
         self.down = nn.ParameterList(torch.randn(rank, base.in_features) * scale for _ in range(count))
         self.up = nn.ParameterList(torch.zeros(base.out_features, rank) for _ in range(count))
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, ..., in) to (B, ..., out)."""
-        out, weights = super().forward(input), self._mixture.weights
+        out, weights = self._product(input, self.weight, self.bias), self._mixture.weights
         if weights is None:
             return out
         shares = weights[..., None].expand(-1, -1, self._rank).flatten(1)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robot_skills.policies.linear import Linear
 from robot_skills.policies.policy import Batch, Metrics, Stage, Texts
 from robot_skills.policies.sampling import keyed_uniform, pick
 from robot_skills.policies.star.config import StarConfig
@@ -63,7 +64,7 @@ class StarPolicy(VisuomotorPolicy):
             config.autoregressive,
         )
         # Straight from the encoders as well: what the trunk mixes, the refiner also needs unmixed.
-        self.fuse = nn.Sequential(nn.Linear((tokens + 1) * width, config.feature), nn.GELU())
+        self.fuse = nn.Sequential(Linear((tokens + 1) * width, config.feature), nn.GELU())
         # A position, in the frame of the base and from the gripper; any other label as it is.
         self.target = nn.Linear(config.feature, config.target_size * (2 if config.target_size == 3 else 1))
         self.offset = REFINERS[config.refiner](config)

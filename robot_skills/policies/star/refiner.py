@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robot_skills.policies.linear import Linear
 from robot_skills.policies.star.config import StarConfig
 
 #: Noised residuals learned from for each sample: next to encoding an image they cost little.
@@ -35,7 +36,7 @@ class Refiner(nn.Module, ABC):
         self.embeddings = nn.Embedding(config.places * config.codes.codes, config.feature)
         nn.init.normal_(self.embeddings.weight, std=0.3)
         flat = config.chunk * config.action_size
-        self.sight = nn.Linear(flat, config.feature) if config.sees_chunk else None
+        self.sight = Linear(flat, config.feature) if config.sees_chunk else None
 
     def forward(self, features: Tensor, codes: Tensor, rough: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The chunk (B, T, A) and end logits (B, T).
@@ -83,9 +84,9 @@ class OffsetHead(Refiner):
         super().__init__(config)
         width = config.offset_width
         self.layers = nn.Sequential(
-            nn.Linear(2 * config.feature, width), nn.GELU(), nn.Linear(width, width), nn.GELU()
+            Linear(2 * config.feature, width), nn.GELU(), Linear(width, width), nn.GELU()
         )
-        self.out = nn.Linear(width, config.chunk * (config.action_size + 1))
+        self.out = Linear(width, config.chunk * (config.action_size + 1))
         with torch.no_grad():
             self.out.weight.mul_(0.1)  # at first the codes speak alone
             self.out.bias.zero_()
@@ -109,8 +110,8 @@ class CodesAlone(Refiner):
 
     def __init__(self, config: StarConfig) -> None:
         super().__init__(config)
-        self.layers = nn.Sequential(nn.Linear(2 * config.feature, config.offset_width), nn.GELU())
-        self.over = nn.Linear(config.offset_width, config.chunk)
+        self.layers = nn.Sequential(Linear(2 * config.feature, config.offset_width), nn.GELU())
+        self.over = Linear(config.offset_width, config.chunk)
 
     def mix(self, given: Tensor) -> Tensor:
         """(B, offset_width)."""
@@ -141,13 +142,13 @@ class FlowHead(Refiner):
         super().__init__(config)
         width = config.offset_width
         self.noises = config.chunk * config.action_size
-        self.layers = nn.Linear(2 * config.feature, width)
-        self.enter, self.time = nn.Linear(self.noises, width), nn.Linear(2 * FREQUENCIES, width)
+        self.layers = Linear(2 * config.feature, width)
+        self.enter, self.time = Linear(self.noises, width), Linear(2 * FREQUENCIES, width)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.GELU(), nn.Linear(width, width)) for _ in range(2)
+            nn.Sequential(nn.LayerNorm(width), nn.GELU(), Linear(width, width)) for _ in range(2)
         )
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.GELU(), nn.Linear(width, self.noises))
-        self.over = nn.Sequential(nn.GELU(), nn.Linear(width, config.chunk))
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.GELU(), Linear(width, self.noises))
+        self.over = nn.Sequential(nn.GELU(), Linear(width, config.chunk))
 
     def mix(self, given: Tensor) -> Tensor:
         """(B, offset_width)."""

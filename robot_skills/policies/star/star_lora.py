@@ -31,7 +31,7 @@ from robot_skills.training.configuration import from_mapping, to_mapping
 log = logging.getLogger(__name__)
 
 #: Parts of STAR whose linear layers get adapters. The codes are the base's: a new skill is composed of them.
-ADAPTED = ("read_text", "read_state", "vision", "trunk", "fuse", "offset", "target")
+ADAPTED = ("read_text", "read_state", "vision", "argument_map", "trunk", "fuse", "offset", "target")
 #: Settings of the base's configuration that a recipe may change: they say how to learn, not what acts.
 LEARNING = frozenset(
     {
@@ -85,12 +85,14 @@ class StarLoraPolicy(StarPolicy):
         count = len(config.adds)
         self.mixture = Mixture()
         for part in ADAPTED:
-            setattr(self, part, adapt(getattr(self, part), self.mixture, count, config.rank))
+            if getattr(self, part) is not None:
+                setattr(self, part, adapt(getattr(self, part), self.mixture, count, config.rank))
         if self.read_skill is not None:
             self.read_skill = GrownEmbedding(self.read_skill, count)
-        if isinstance(self.language, SmallLanguageEncoder):
-            tower: Any = self.language.tower
-            tower.token_embedding = RelearnedEmbedding(tower.token_embedding)
+        for encoder in self.language.modules():
+            if isinstance(encoder, SmallLanguageEncoder):
+                tower: Any = encoder.tower
+                tower.token_embedding = RelearnedEmbedding(tower.token_embedding)
         # The readers' adapters are mixed by what is known without them; the others' by the whole context.
         told, context = 2 * config.width, self.tokens * config.width
         self.gates = nn.ModuleList(
@@ -249,8 +251,8 @@ class StarLoraPolicy(StarPolicy):
     @property
     def _words(self) -> RelearnedEmbedding | None:
         """The embedding of words, if the base learned one."""
-        embedding = getattr(getattr(self.language, "tower", None), "token_embedding", None)
-        return embedding if isinstance(embedding, RelearnedEmbedding) else None
+        found = [part for part in self.language.modules() if isinstance(part, RelearnedEmbedding)]
+        return found[0] if found else None
 
     @contextlib.contextmanager
     def _mixed(self) -> Iterator[None]:

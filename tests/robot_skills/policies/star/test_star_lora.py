@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 import torch
 
 from robot_skills.errors import InputError
+from robot_skills.policies.argument_map import ArgumentMapConfig
 from robot_skills.policies.language import LanguageConfig
 from robot_skills.policies.policy import Batch
 from robot_skills.policies.registry import load_policy
 from robot_skills.policies.star.config import CodesConfig, StarConfig
 from robot_skills.policies.star.policy import StarPolicy
 from robot_skills.policies.star.star_lora import StarLoraPolicy
+from robot_skills.policies.torchvision_shim import import_open_clip
 from robot_skills.policies.vision import VisionConfig
 from tests.robot_skills.policies.no_waiting import NoWaiting
 from tests.robot_skills.policies.toy import batch, inputs, part, statistics
@@ -239,3 +242,26 @@ def test_neither_training_nor_acting_waits_for_the_device(folder: Path) -> None:
     policy.eval()
     with torch.inference_mode(), NoWaiting():
         policy.act(data["images"], data["history"], data["text"], data["skill"])
+
+
+@pytest.mark.parametrize("kind", ["small", "none"])
+def test_a_base_that_is_shown_where_its_argument_is_can_grow(tmp_path: Path, kind: str) -> None:
+    tower = {"layers": 1, "width": 32}
+    clip = {
+        "embed_dim": 24,
+        "vision_cfg": {"image_size": 32, "head_width": 16, "patch_size": 8, **tower},
+        "text_cfg": {"context_length": 16, "vocab_size": 49408, "heads": 2, **tower},
+    }
+    (tmp_path / "grown_pointing.json").write_text(json.dumps(clip))
+    open_clip = import_open_clip()
+    open_clip.add_model_config(tmp_path)
+    torch.save(open_clip.create_model("grown_pointing").state_dict(), tmp_path / "pointing.pt")
+    pointing = ArgumentMapConfig("clip", "grown_pointing", str(tmp_path / "pointing.pt"))
+    language = dataclasses.replace(CONFIG.language, kind=kind)
+    config = dataclasses.replace(CONFIG, argument_map=pointing, language=language)
+    train(StarPolicy(config), OLD, {"codes": 2, "policy": 2}).save_pretrained(tmp_path / "base")
+    base, policy = load_policy(tmp_path / "base"), StarLoraPolicy.grow(tmp_path / "base", {"adds": ["shun"]})
+    train(policy, NEW, {"adapter": 3})
+    assert torch.equal(answers(policy, OLD), answers(base, OLD))
+    assert ("shun" in policy.report()["words"]) == (kind == "small")
+    assert policy.argument_map.read.up[0].abs().sum() > 0
