@@ -94,3 +94,19 @@ def test_onednn_multiplies_forward_and_backward() -> None:
     names = {event.key for event in seen.key_averages()}
     assert "mkldnn::_linear_pointwise" in names
     assert not names & {"aten::addmm", "aten::mm"}
+
+
+@pytest.mark.skipif(linear._PRODUCT is None, reason="no oneDNN")
+def test_a_slice_of_tokens_is_multiplied_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN is fast with weights in rows or columns, and falls back to a loop of its own with others."""
+    product, laid_out = linear._PRODUCT, []
+
+    def noted(x: Tensor, weight: Tensor, *rest: object) -> Tensor:
+        laid_out.append(weight.is_contiguous() or weight.t().is_contiguous())
+        answer: Tensor = product(x, weight, *rest)
+        return answer
+
+    monkeypatch.setattr(linear, "_PRODUCT", noted)
+    tokens = torch.randn(64, 5, 128, requires_grad=True)
+    Linear(128, 256)(tokens[:, -1]).sum().backward()
+    assert laid_out == [True] * 3
