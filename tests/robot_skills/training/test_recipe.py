@@ -61,7 +61,7 @@ def test_a_recipe_is_read_and_written(tmp_path: Path) -> None:
             GOOD.replace("50", "many"),
             r"recipe.yaml: stages.policy: steps should be a whole number, not 'many'",
         ),
-        (GOOD.replace("50", "-1"), r"recipe.yaml: stages.policy: steps is above 0, not -1"),
+        (GOOD.replace("50", "-1"), r"recipe.yaml: stages.policy: steps is 0 or more, not -1"),
         (GOOD.replace("[blocks]", "blocks"), r"recipe.yaml: data should be a list, not 'blocks'"),
         (GOOD + "ema_decay: 2\n", r"recipe.yaml: ema_decay lies in 0 to 1, not 2.0"),
         (GOOD.replace("name: pick\n", ""), r"recipe.yaml lacks the key 'name'"),
