@@ -134,7 +134,7 @@ class Trainer:
         with self._log(steps) as log:
             for index, stage in enumerate(self._stages):
                 self._begin(index, stage)
-                if position is None or index >= position.stage:
+                if stage.steps and (position is None or index >= position.stage):
                     start = position.step if position and index == position.stage else None
                     self._run_stage(index, stage, start, log)
         last = self._stages[-1]

@@ -115,7 +115,11 @@ class PolicyChoice:
 
 @dataclass(frozen=True)
 class StageSettings:
-    """What a recipe changes of a phase of training; None keeps the policy's own number."""
+    """What a recipe changes of a phase of training; None keeps the policy's own number.
+
+    Attributes:
+        steps: 0 passes over the phase, as one that `start_from` has been through.
+    """
 
     steps: int | None = None
     batch_size: int | None = None
@@ -123,7 +127,9 @@ class StageSettings:
     weight_decay: float | None = None
 
     def __post_init__(self) -> None:
-        _positive(self, "steps", "batch_size", "learning_rate")
+        _positive(self, "batch_size", "learning_rate")
+        if self.steps is not None and self.steps < 0:
+            raise InputError(f"steps is 0 or more, not {self.steps}.")
         _range(self, "weight_decay", 0.0, 1.0)
 
     def apply(self, stage: Stage) -> Stage:
@@ -225,6 +231,7 @@ class TrainRecipe:
         target: the array that the policy's auxiliary loss learns to predict: "target", or an extra feature.
         without: words; demonstrations whose text holds one of them are left out, so that an evaluation can
             ask for what was never shown.
+        start_from: trained folder of the same policy and sizes whose weights the training begins with.
         seed: of the initial weights, the order of the data and the augmentation.
         stages: name of a phase -> what to change of it.
         warmup: share of a phase over which the learning rate rises.
@@ -259,6 +266,7 @@ class TrainRecipe:
     state: tuple[str, ...] | None = None
     target: str = "target"
     without: tuple[str, ...] = ()
+    start_from: str | None = None
     seed: int = 0
     stages: Mapping[str, StageSettings] = field(default_factory=dict)
     warmup: float = 0.1

@@ -16,6 +16,8 @@ from robot_skills.data.store import EpisodeStore
 from robot_skills.data.validation.run import check_before_training
 from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
+from robot_skills.policies.policy import Policy
+from robot_skills.policies.registry import load_policy
 from robot_skills.training.export import DataUsed, export
 from robot_skills.training.loop import Trainer, TrainResult
 from robot_skills.training.recipe import TrainRecipe
@@ -55,6 +57,8 @@ def train(
     stores = [EpisodeStore.open(path) for path in recipe.folders()]
     torch.manual_seed(recipe.seed)
     policy = recipe.policy.build(sizes(stores[0], recipe))
+    if recipe.start_from is not None:
+        take_weights(policy, Path(recipe.start_from))
     cast(nn.Module, policy).to(team.device)
     windows = Windows(
         stores,
@@ -86,6 +90,24 @@ def train(
         write_report(folder)
     team.wait()
     return result
+
+
+def take_weights(policy: Policy, folder: Path) -> None:
+    """Give a fresh policy the weights of a trained folder.
+
+    Raises:
+        InputError: the folder holds no trained policy, or one of another kind or size.
+    """
+    trained = load_policy(folder)
+    if type(trained) is not type(policy):
+        raise InputError(
+            f"start_from: {folder} holds another policy than the recipe's: {type(trained).__name__}."
+        )
+    try:
+        cast(nn.Module, policy).load_state_dict(cast(nn.Module, trained).state_dict())
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"start_from: {folder} does not fit the recipe's policy: {reason}") from error
 
 
 def refuse_faults(stores: Sequence[EpisodeStore], console: Console) -> None:
