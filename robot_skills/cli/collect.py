@@ -37,6 +37,14 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, required=True, help="the data set's folder"
     )
+    parser.add_argument("--episodes", metavar="N", type=int, help="how many (default: the recipe's)")
+    parser.add_argument(
+        "--first-seed",
+        metavar="S",
+        type=int,
+        help="of the first try: parts of one collection on several cores",
+    )
+    parser.add_argument("--misled", metavar="SHARE", type=float, help="in place of the recipe's")
     parser.add_argument("--workers", metavar="N", type=int, help="processes (default: the recipe's)")
     parser.add_argument("--local", action="store_true", help="run in this process, without Ray")
     parser.add_argument(
@@ -61,10 +69,13 @@ def handle(args: argparse.Namespace) -> int:
     if args.teleop is not None and args.workers is not None:
         raise InputError("--workers does not go with --teleop: a person drives one arm.")
     console = make_console()
-    recipe = CollectRecipe.read(args.recipe)
+    given = {"episodes": args.episodes, "first_seed": args.first_seed, "misled": args.misled}
+    changed = {name: value for name, value in given.items() if value is not None}
+    recipe = dataclasses.replace(CollectRecipe.read(args.recipe), **changed)
     if args.workers is not None:
         recipe = dataclasses.replace(recipe, workers=args.workers)
     command = shlex.join(["robot-skills", "collect", args.recipe, "-o", str(args.output)])
+    command += "".join(f" --{name.replace('_', '-')} {value:g}" for name, value in changed.items())
     if args.teleop is not None:
         command += f" --teleop {args.teleop}"
     if args.keys is not None:

@@ -43,6 +43,17 @@ def test_demonstrations_end_up_in_a_store(tmp_path: Path, capsys: pytest.Capture
     assert main(arguments) == 0  # again: there are enough
 
 
+def test_a_part_of_a_collection_says_how_it_was_made(tmp_path: Path) -> None:
+    recipe = tmp_path / "press.yaml"
+    recipe.write_text("{skill: press, episodes: 500, image_size: [16, 16]}")
+    part = ["--episodes", "1", "--first-seed", "100000", "--misled", "0.5"]
+    assert main(["collect", str(recipe), "-o", str(tmp_path / "data"), "--local", *part]) == 0
+    store = EpisodeStore.open(tmp_path / "data")
+    assert [episode.seed for episode in store.episodes] == [100_000]
+    assert store.meta.info["recipe"]["misled"] == 0.5
+    assert store.meta.info["command"].endswith(" ".join(part))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
