@@ -247,7 +247,8 @@ class TrainRecipe:
         data_on_gpu: whether images and states lie in the GPU's memory, and batches are gathered there;
             "auto": if they take at most half of what is free.
         step: how a step is done. "eager": as written. "graph": captured once as a CUDA graph and replayed,
-            which takes the data on the GPU (on a CPU: eager). "compile": its loss through `torch.compile`.
+            which takes the data on the GPU (on a CPU: eager). "compile": its loss through `torch.compile`,
+            which took longer on a CPU (`benchmarks/results/training_speed.md`).
         precision: of the loss's arithmetic. "float32": what runs where the policy acts. "bfloat16":
             PyTorch's autocast. "auto": bfloat16 on a GPU that has it. Weights, averages and codebooks are
             float32 always. The default, because bfloat16 places a keypoint to 1/256 of an image only, and
