@@ -51,26 +51,30 @@ UNTRAINED = {"pretrained_backbone_weights": None}
 #: What stands below the table.
 NOTE = """\
 Push-T's 206 human demonstrations, 96 px images. Figures are medians of {rounds} rounds in which the two
-projects take turns on the same cores, with as many threads and the same release of PyTorch; the factor is
-that of a round, its median, and its range over the rounds. 0.4.4 is the last LeRobot for Python 3.11.
+projects take turns on the same cores, with as many threads and the same PyTorch 2.13; the factor is that of
+a round, its median, and its range over the rounds. 0.4.4 is the last LeRobot for Python 3.11 (it asks for
+PyTorch below 2.11).
 
-Training as each project does it: LeRobot's with its loader (four processes, PNG images), preprocessor,
-update and Adam as `lerobot-train` puts them together; ours with its trainer, averaged weights and log. With
-the data in memory one batch is learned from again and again. A chunk is one prediction for one observation
-with whatever the project does to it before and after; an action is the mean over those that are played of a
-chunk, LeRobot's through `select_action` (ACT plays 100, ours 8 unless it says otherwise; Diffusion Policy
-8).
+Training as each project does it: LeRobot's with its loader (four processes; images as PNG, which it reads
+faster than the AV1 video that it records), preprocessor, update and Adam as `lerobot-train` puts them
+together; ours with its trainer, averaged weights and log. With the data in memory one batch is learned from
+again and again. A chunk is one prediction for one observation with whatever the project does to it before
+and after; an action is the mean over those that are played of a chunk, LeRobot's through `select_action`.
 
-*Each project's defaults* is what a user gets: LeRobot's ACT (ResNet-18, width 512, 100 steps) and Diffusion
-Policy (ResNet-18 on two images, U-Net of 250 M weights, 100 denoising steps of DDPM) against ours (small
-convnet; transformers of width 128 and 16 steps; residual MLP, 16 steps of DDIM, four noised chunks a
-sample). Their sizes differ, and so may what they learn: `policies.md` says how ours does.
+*Each project's defaults* is what a user gets: LeRobot's ACT (ResNet-18, width 512, 100 steps, all played)
+and Diffusion Policy (ResNet-18 on two images, U-Net of 250 M weights, 100 denoising steps of DDPM, 8 of 16
+steps played) against ours (small convnet, 8 of 16 steps played; transformers of width 128; residual MLP
+with 16 steps of DDIM, four noised chunks a sample in training). The networks differ in size, so this says
+nothing of the code, nor of what is learned.
 
 *The same network* is what the code makes of it: ours with LeRobot's layers and widths (ResNet-18, ACT's 100
-steps, U-Net of 512, 1,024 and 2,048 channels, 16 DDIM steps, no augmentation), LeRobot's ACT with feed-
-forward layers of 2,048 and its Diffusion Policy on one image, as ours have. What is left of differences:
+steps, U-Net of 512, 1,024 and 2,048 channels, 16 DDIM steps, no augmentation), LeRobot's ACT with
+feed-forward layers of 2,048 and its Diffusion Policy on one image, as ours have. Differences are left:
 LeRobot's ACT has frozen batch normalisation where ours has group normalisation, and ours encodes the
-(empty) text and averages its weights."""
+(empty) text and averages its weights. What makes ours faster on this processor: matrix products by oneDNN,
+which uses all of AVX-512 where MKL does not (on an Intel processor there is nothing to gain from it), the
+U-Net's convolutions as products of weights that are not laid out anew in every call, fused AdamW, images in
+channels_last memory, and freed memory that is kept."""
 
 
 @dataclass(frozen=True)
