@@ -1,6 +1,8 @@
 """Success of the shipped skills over fixed evaluation seeds, as `robot-skills eval` counts it.
 
-python benchmarks/skills.py [--episodes 100] [--first-seed 1000000]
+python benchmarks/skills.py [--episodes 200] [--first-seed 1000000]
+
+Evaluations are kept in out/skills and not run again as long as the weights are the same.
 """
 
 from __future__ import annotations
@@ -9,31 +11,35 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from report import write_report
 
 from robot_skills.library import SkillLibrary
+from robot_skills.serving import fingerprint
+
+KEPT = Path("out/skills")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--first-seed", type=int, default=1_000_000)
     parser.add_argument("--library", type=Path, help="default: the shipped one")
     args = parser.parse_args()
     rows = []
-    for name in SkillLibrary.open(args.library).skills:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "result.json"
+    library = SkillLibrary.open(args.library)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for name in library.skills:
+        file = KEPT / f"{name}_{fingerprint(library.weights(name))}_{args.first_seed}_{args.episodes}.json"
+        if not file.exists():
             command = ["robot-skills", "eval", name, "--episodes", str(args.episodes)]
             command += ["--first-seed", str(args.first_seed), "--json", str(file)]
             command += ["--library", str(args.library)] if args.library else []
             subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], check=True)
-            result = json.loads(file.read_text())
+        result = json.loads(file.read_text())
         low, high = result["interval"]
         steps = [episode["steps"] for episode in result["per_episode"] if episode["success"]]
         rows.append(
