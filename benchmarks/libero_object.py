@@ -10,15 +10,19 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from report import write_report
 from rich.console import Console
 
 from robot_skills.cli.suites import SuiteRunner, evaluate_suite
+from robot_skills.policies.policy import PolicyInput
+from robot_skills.training.evaluation import EpisodeResult
 from robot_skills.training.export import SUMMARY, hardware
 from robot_skills.training.statistics import wilson_interval
 from sim.experts.libero import PickPlaceExpert
@@ -55,13 +59,49 @@ def steps(world: LiberoWorld, seed: int) -> int:
     return 0
 
 
-def policy(folder: Path, episodes: int, workers: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Misled(SuiteRunner):
+    """The same, of a policy that is shown black pictures, or told of another task.
+
+    Attributes:
+        control: "pictures" or "words".
+    """
+
+    control: str = "pictures"
+
+    def __call__(self) -> Callable[[int], EpisodeResult]:
+        """Load the policy, and come between it and the world."""
+        run = super().__call__()
+        policy: Any = run.__self__._policy  # type: ignore[attr-defined]
+        predict = policy.predict
+        policy.predict = lambda inputs: predict([self.misled(given) for given in inputs])
+        return run
+
+    def misled(self, given: PolicyInput) -> PolicyInput:
+        """What the policy gets in its place."""
+        if self.control == "words":
+            texts = [task.name.replace("_", " ") for task in self.tasks]
+            return replace(given, text=texts[(texts.index(given.text) + 1) % len(texts)])
+        black = {name: np.zeros_like(image) for name, image in given.observation.images.items()}
+        return replace(given, observation=replace(given.observation, images=black))
+
+
+def policy(folder: Path, episodes: int, workers: int, control: str | None) -> dict[str, Any]:
     """Successes of a trained folder from the first recorded starts of each task."""
-    runner = SuiteRunner(str(folder), tasks_of(SUITE), episodes, 0)
+    if control is None:
+        runner = SuiteRunner(str(folder), tasks_of(SUITE), episodes, 0)
+    else:
+        runner = Misled(str(folder), tasks_of(SUITE), episodes, 0, control=control)
     report = evaluate_suite(folder.name, runner, workers, workers == 1, Console())
     summary = json.loads((folder / SUMMARY).read_text())
     config = json.loads((folder / "config.json").read_text())
-    return {"folder": str(folder), "config": config, "training": summary, **report.to_json()}
+    return {
+        "folder": str(folder),
+        "control": control,
+        "config": config,
+        "training": summary,
+        **report.to_json(),
+    }
 
 
 def rate(successes: int, episodes: int) -> str:
@@ -88,6 +128,13 @@ def rows(shown: dict[str, list[int]], tried: Sequence[dict[str, Any]]) -> list[l
     return [*table, total]
 
 
+def title(result: dict[str, Any]) -> str:
+    """Of a column."""
+    name = Path(result["folder"]).name
+    controls = {"pictures": f"{name}, shown black pictures", "words": f"{name}, told the next task"}
+    return controls.get(result["control"], name)
+
+
 def described(result: dict[str, Any]) -> str:
     """A trained folder in a sentence: data, size, time."""
     training, config = result["training"], result["config"]
@@ -112,13 +159,15 @@ def report() -> None:
         f"{EXPERT_SEED}). Policies see cameras, proprioception and the task's language; one network for "
         "all ten tasks, from the first recorded starts of each. Judged by LIBERO's own predicate within "
         f"{STEPS[SUITE]} steps; intervals are 95 % Wilson. No human demonstrations were used: figures "
-        "published for LIBERO-Object, from 50 of them a task, are not comparable."
+        "published for LIBERO-Object, from 50 of them a task, are not comparable. Controls: the same policy "
+        "shown black pictures, or told the words of the next task, judged by the task of the scene; LIBERO "
+        "draws a task's object within 5 cm of the same place, so that much can be done by heart."
     )
-    note = " ".join([told, *(described(result) for result in tried)])
+    note = " ".join([told, *(described(result) for result in tried if result["control"] is None)])
     write_report(
         "libero_object",
         "LIBERO-Object: a planned expert, and policies trained on its demonstrations",
-        ["task", "expert", "its steps", *(Path(result["folder"]).name for result in tried)],
+        ["task", "expert", "its steps", *map(title, tried)],
         rows(shown["steps"], tried),
         note,
     )
@@ -136,6 +185,9 @@ def main() -> None:
     two.add_argument("folder", type=Path)
     two.add_argument("--episodes", type=int, default=10)
     two.add_argument("--workers", type=int, default=1)
+    two.add_argument(
+        "--control", choices=("pictures", "words"), help="black pictures, or the words of the next task"
+    )
     parts.add_parser("report")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -143,8 +195,9 @@ def main() -> None:
     if args.part == "expert":
         (OUT / "expert.json").write_text(json.dumps(expert(args.episodes), indent=1))
     elif args.part == "policy":
-        found = policy(args.folder, args.episodes, args.workers)
-        (OUT / f"policy_{args.folder.name}.json").write_text(json.dumps(found, indent=1))
+        found = policy(args.folder, args.episodes, args.workers, args.control)
+        name = args.folder.name if args.control is None else f"{args.folder.name}.{args.control}"
+        (OUT / f"policy_{name}.json").write_text(json.dumps(found, indent=1))
     if (OUT / "expert.json").is_file():
         report()
 
