@@ -301,6 +301,10 @@ def read(path: Path) -> list[dict[str, Any]]:
 def report(args: argparse.Namespace) -> None:
     """A table for each bench that has been scored."""
     rows = read(args.scores)
+    for row in rows:
+        trained = json.loads((args.folder / row["bench"] / row["policy"] / "training.json").read_text())
+        stage = trained["recipe"]["stages"]["policy"]
+        row["steps"], row["batch"] = stage["steps"], stage["batch_size"]
     for bench, groups in GROUPS.items():
         here = [row for row in rows if row["bench"] == bench]
         if here:
@@ -345,8 +349,9 @@ def table(bench: str, groups: tuple[str, ...], rows: list[dict[str, Any]]) -> No
         ["policy", "score" if bench == "pusht" else "success", *names, "actions played", "parameters",
          "minutes trained", "ms a chunk"],
         lines,
-        f"{episodes} demonstrations, {frames:,} steps; {first['train_samples']:,} samples or as many as the "
-        f"policy's phases take, one training seed, on one {first['hardware']} shared by several trainings. "
+        f"{episodes:,} demonstrations, {frames:,} steps; {first['steps']:,} batches of {first['batch']} after "
+        "whatever codes a policy learns first: one training seed, and far from the end of what they could "
+        f"learn. One {first['hardware']} shared by four trainings at a time. "
         f"Test seeds {first['first_seed']} and on; how many actions of a chunk are played was chosen on "
         f"{first['validation_episodes']} validation seeds each. Intervals: 95 %, "
         + ("bootstrap over starts" if bench == "pusht" else "Wilson")
