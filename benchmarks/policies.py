@@ -349,8 +349,8 @@ def table(bench: str, groups: tuple[str, ...], rows: list[dict[str, Any]]) -> No
         ["policy", "score" if bench == "pusht" else "success", *names, "actions played", "parameters",
          "minutes trained", "ms a chunk"],
         lines,
-        f"{episodes:,} demonstrations, {frames:,} steps; {first['steps']:,} batches of {first['batch']}, after "
-        "what codes a policy learns first: one training seed, and far from the end of what they could "
+        f"{episodes:,} demonstrations, {frames:,} steps; {first['steps']:,} batches of {first['batch']} "
+        "(and before, what codes a policy has): one training seed, and far from the end of what they could "
         f"learn. One {first['hardware']} shared by four trainings at a time. "
         f"Test seeds {first['first_seed']} and on; how many actions of a chunk are played was chosen on "
         f"{first['validation_episodes']} validation seeds each. Intervals: 95 %, "
