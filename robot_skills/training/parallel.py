@@ -143,7 +143,8 @@ class _Pool(Generic[T, R]):
             self._idle.append(actor)
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
-        except self._ray.exceptions.RayActorError as error:
+        # Ray ends a process too, where memory runs out, whoever has taken it.
+        except (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError) as error:
             log.warning("The process that worked on %s died (try %d of %d).", item, tries, TRIES)
             self._idle.append(self._actor_class.remote(self._factory))
             reason = f"its process died {TRIES} times"
