@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint peers bench studies pretrained clean
+.PHONY: help setup demo test lint peers bench studies pretrained clip clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,12 +66,23 @@ studies: $(VENV)/.stamp-dev  ## tables behind long trainings: Push-T (PUSHT=its 
 	$(BIN)/python benchmarks/segmentation.py report
 	$(BIN)/python benchmarks/retrieval.py
 
-pretrained: $(VENV)/.stamp-demo  ## collect demonstrations and train the six skills again (about 2 hours on two cores)
+pretrained: $(VENV)/.stamp-demo  ## collect demonstrations and train the six skills again (about 3 hours on two cores)
+	for part in 0 1 2 3; do \
+		$(BIN)/robot-skills collect datasets/tabletop_pick.yaml --episodes 500 \
+			--first-seed $${part}00000 -o out/data/pick_$$part && \
+		$(BIN)/robot-skills collect datasets/tabletop_push.yaml --episodes 450 --misled 0.$$((part % 2 * 4)) \
+			--first-seed $${part}00000 -o out/data/push_$$part || exit 1; \
+	done
+	for skill in place open close press; do \
+		$(BIN)/robot-skills collect datasets/tabletop_$$skill.yaml -o out/data/$$skill || exit 1; \
+	done
 	for skill in pick place push open close press; do \
-		$(BIN)/robot-skills collect datasets/tabletop_$$skill.yaml -o out/data/$$skill && \
 		$(BIN)/robot-skills train datasets/train_$$skill.yaml -o out/train/$$skill --resume && \
 		$(BIN)/robot-skills skills add out/train/$$skill --library robot_skills/pretrained --force || exit 1; \
 	done
+
+clip: $(VENV)/.stamp-dev  ## render, train and examine the small CLIP again (about 20 minutes of one core)
+	$(BIN)/python benchmarks/clip.py
 
 clean:  ## remove .venv and out
 	rm -rf $(VENV) out

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robot_skills.policies.clip.dense import image_features
+from robot_skills.policies.clip.dense import patch_features, patch_grid
 from robot_skills.policies.clip.training import Labelled
 from robot_skills.policies.clip.words import Captions, Spec, phrase
 from robot_skills.policies.vision.pixels import normalise
@@ -59,17 +59,21 @@ class Examiner:
 
     def __init__(self, model: Any, tokenize: Any, data: Labelled) -> None:
         self.model, self.tokenize, self.data = model.eval(), tokenize, data
+        self._known: dict[str, Tensor] = {}
         with torch.inference_mode():
-            parts = data.images.tensor_split(range(64, len(data.images), 64))
-            chunks = [image_features(model.visual, normalise(part))[1] for part in parts]
+            parts = [data.images[first : first + 64] for first in range(0, len(data.images), 64)]
+            chunks = [patch_features(model.visual, normalise(part)) for part in parts]
         self.patches = torch.cat(chunks)
-        self.side = data.images.shape[-1] // model.visual.patch_size[0]
+        self.side = patch_grid(model.visual)[0]
 
     @torch.inference_mode()
     def vectors(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors of texts."""
-        vectors: Tensor = self.model.encode_text(self.tokenize(list(texts)), normalize=True)
-        return vectors
+        """Unit vectors of texts; each is encoded once."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            made = self.model.encode_text(self.tokenize(new), normalize=True)
+            self._known.update(zip(new, made, strict=True))
+        return torch.stack([self._known[text] for text in texts])
 
     def found(self, sight: Sight, text: str) -> bool:
         """Whether the peak of a text's map lies on a thing: its cell holds a pixel of it."""
@@ -77,9 +81,9 @@ class Examiner:
         return bool(self._cells(sight)[int(scores.argmax())] > 0)
 
     def best(self, sight: Sight, texts: Sequence[str]) -> int:
-        """Which text names a thing best, by the cell that shows the most of it."""
-        cell = int(self._cells(sight).argmax())
-        return int((self.vectors(texts) @ self.patches[sight.picture, cell]).argmax())
+        """Which text names a thing best, by the mean of its cells, weighted by how much of it each shows."""
+        mean = self._cells(sight) @ self.patches[sight.picture]
+        return int((self.vectors(texts) @ mean).argmax())
 
     def _cells(self, sight: Sight) -> Tensor:
         mask = (self.data.seen[sight.picture] == sight.place).float()
@@ -103,13 +107,30 @@ def worded(words: Mapping[str, Sequence[str]]) -> Wording:
 def examine(
     examiner: Examiner, seen: Sequence[Sight], captions: Captions, say: Wording, seed: int = 0
 ) -> dict[str, tuple[int, int]]:
-    """Successes and trials of naming a thing among all pairs of colour and kind, and of finding it."""
+    """Successes and trials of naming a thing among all pairs of colour and kind, and of finding it.
+
+    Returns:
+        "colour" and "kind" of the best pair, "both", and "found".
+    """
     rng = np.random.default_rng([seed, 7])
     pairs = [(kind, colour) for colour in captions.colours for kind in captions.kinds]
-    named = found = 0
+    counts = dict.fromkeys(("colour", "kind", "both", "found"), 0)
     for sight in seen:
         kind, colour, _ = sight.spec
         options = [say((*pair, ""), rng) for pair in pairs]
-        named += pairs[examiner.best(sight, options)] == (kind, colour)
-        found += examiner.found(sight, options[pairs.index((kind, colour))])
-    return {"named": (named, len(seen)), "found": (found, len(seen))}
+        best = pairs[examiner.best(sight, options)]
+        counts["colour"] += best[1] == colour
+        counts["kind"] += best[0] == kind
+        counts["both"] += best == (kind, colour)
+        counts["found"] += examiner.found(sight, options[pairs.index((kind, colour))])
+    return {name: (count, len(seen)) for name, count in counts.items()}
+
+
+def name_sizes(examiner: Examiner, seen: Sequence[Sight]) -> tuple[int, int]:
+    """Successes and trials of telling small things from large ones of their kind and colour."""
+    options = [[phrase((*sight.spec[:2], size)) for size in ("small", "large")] for sight in seen]
+    right = sum(
+        ("small", "large")[examiner.best(sight, texts)] == sight.spec[2]
+        for sight, texts in zip(seen, options, strict=True)
+    )
+    return right, len(seen)

@@ -1,15 +1,19 @@
 """Training of a small CLIP: cells of pictures and crops against captions, other words against what they mean.
 
-Pictures are compared with captions in the words of the simulator only. Other words ("crimson", "cube") never
-occur beside a picture: their phrases are pulled to the mean of the captions' vectors, weighted by what a
-lexicon says that they mean.
+First pictures are compared with captions, in the words of the simulator only; each caption has a vector of
+its own, learned beside the image tower from one that is made of its words' parts. (With the text tower in
+their place colours are learned at once and kinds not at all: its vectors of "red block" and "red bowl" start
+as one and stay one.) Then the text tower learns these vectors, and other words ("crimson", "cube"), which
+never occur beside a picture: their phrases are pulled to the mean of the captions' vectors, weighted by what
+a lexicon says that they mean. A pair of colour and kind that no caption says is taught to the text tower by
+analogy with those that are said.
 """
 
 from __future__ import annotations
 
-import logging
+import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,11 +22,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robot_skills.policies.clip.dense import image_features
+from robot_skills.policies.clip.dense import image_features, patch_features, patch_grid
 from robot_skills.policies.clip.words import Captions, Lexicon, Spec, phrase
 from robot_skills.policies.vision.pixels import normalise, random_shift
 
-log = logging.getLogger(__name__)
+#: Of kind, colour and size in the first vectors of captions.
+WORD_WEIGHTS = (1.0, 1.0, 0.5)
 
 
 @dataclass(frozen=True)
@@ -30,28 +35,32 @@ class ClipTraining:
     """How long, and with what.
 
     Attributes:
-        steps: of the optimizer.
+        steps: of the optimizer, with pictures.
+        falling: share of the steps, at the end, over which the learning rate falls to zero.
         pictures: of a step, each with `cells` cells.
         cells: of a picture, drawn so that each thing in it gets as many.
         crops: of a step, each of one thing, enlarged.
-        phrases: of a step, in other words.
         shift: of a picture, px.
         jitter: of brightness and contrast.
-        learning_rate: at the top of a one-cycle schedule.
-        language_weight: of the phrases' loss.
+        learning_rate: at its top.
+        word_steps: of the optimizer afterwards, of the text tower alone.
+        word_learning_rate: at its top.
+        phrases: of such a step, in other words; half as many in the captions' own.
         text_learning_rate_factor: on the token embedding: each word occurs seldom.
         seed: of everything drawn.
     """
 
-    steps: int = 2000
-    pictures: int = 16
+    steps: int = 4000
+    falling: float = 0.4
+    pictures: int = 32
     cells: int = 48
     crops: int = 8
-    phrases: int = 128
     shift: int = 3
     jitter: float = 0.15
-    learning_rate: float = 1e-3
-    language_weight: float = 2.0
+    learning_rate: float = 2e-3
+    word_steps: int = 1500
+    word_learning_rate: float = 1.5e-3
+    phrases: int = 128
     text_learning_rate_factor: float = 3.0
     seed: int = 0
 
@@ -91,57 +100,93 @@ class Trainer:
         self.model, self.tokenize, self.data, self.config = model, tokenize, data, config
         self.captions, self.lexicon = captions, lexicon
         self.specs = captions.specs
-        self.place = {spec: number for number, spec in enumerate(self.specs)}
-        self.patch = model.visual.patch_size[0]
-        self.side = model.visual.image_size[0]
+        self.phrased = [*self.specs, *captions.held_out]
+        self.place = {spec: number for number, spec in enumerate(self.phrased)}
+        self.side = data.images.shape[-1]
+        self.patch = self.side // patch_grid(model.visual)[0]
         self.fitting, self.usable = _truth(data, captions)
+        self.vectors = torch.nn.Parameter(_first_vectors(self.specs, model.text_projection.shape[1]))
         self.rng = np.random.default_rng([config.seed, 3])
 
     def run(self) -> Iterator[Mapping[str, float]]:
         """Train; yields what is measured, every hundred steps."""
-        config, model = self.config, self.model
-        torch.manual_seed(config.seed)
-        embedding = [model.token_embedding.weight]
-        others = [p for p in model.parameters() if p is not embedding[0]]
-        factor = config.text_learning_rate_factor
-        groups = [{"params": others, "factor": 1.0}, {"params": embedding, "factor": factor}]
-        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=1e-4)
-        began, sums = time.monotonic(), dict.fromkeys(("cells", "crops", "language"), 0.0)
-        model.train()
-        for step in range(config.steps):
-            rise = min(1.0, (step + 1) / (0.05 * config.steps))
-            rate = config.learning_rate * rise * 0.5 * (1 + np.cos(np.pi * step / config.steps))
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["factor"]
-            losses = self.losses()
-            total = losses["cells"] + losses["crops"] + config.language_weight * losses["language"]
-            optimizer.zero_grad(set_to_none=True)
-            total.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            for name, value in losses.items():
-                sums[name] += float(value.detach()) / 100
-            if (step + 1) % 100 == 0:
-                yield {"step": step + 1, "seconds": time.monotonic() - began, **sums}
-                sums = dict.fromkeys(sums, 0.0)
-        model.eval()
-
-    def losses(self) -> dict[str, Tensor]:
-        """Of one step."""
         config = self.config
-        said = self.encode([phrase(spec, self.rng) for spec in self.specs])
+        torch.manual_seed(config.seed)
+        self.model.train()
+        yield from self._phase(self._learn_pictures, config.steps, config.learning_rate, "pictures")
+        said = self.said()
+        self.model.visual.requires_grad_(False)
+        words = functools.partial(self._learn_words, said)
+        yield from self._phase(words, config.word_steps, config.word_learning_rate, "words")
+        self.model.visual.requires_grad_(True)
+        self.model.eval()
+
+    def _phase(
+        self, losses: Callable[[], dict[str, Tensor]], steps: int, rate: float, name: str
+    ) -> Iterator[Mapping[str, float]]:
+        config, embedding = self.config, self.model.token_embedding.weight
+        others = [self.vectors, *(p for p in self.model.parameters() if p is not embedding)]
+        groups = [
+            {"params": others, "factor": 1.0},
+            {"params": [embedding], "factor": config.text_learning_rate_factor},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=1e-4)
+        began, sums = time.monotonic(), dict[str, float]()
+        for step in range(steps):
+            rise = min(1.0, (step + 1) / 50)
+            fall = min(1.0, (steps - step) / (config.falling * steps))
+            for group in optimizer.param_groups:
+                group["lr"] = rate * min(rise, fall) * group["factor"]
+            lost = losses()
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(torch.stack(list(lost.values())).sum())
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            optimizer.step()
+            for part, value in lost.items():
+                sums[part] = sums.get(part, 0.0) + float(value.detach()) / 100
+            if (step + 1) % 100 == 0:
+                yield {name: step + 1, "seconds": time.monotonic() - began, **sums}
+                sums.clear()
+
+    @torch.no_grad()
+    def said(self) -> Tensor:
+        """Unit vectors of the captions, and by analogy of what none says.
+
+        "red ball" is "red object" and what sets other balls apart from objects of their colour.
+        """
+        own = F.normalize(self.vectors, dim=-1)
+        made = [self._by_analogy(own, spec) for spec in self.captions.held_out]
+        return torch.cat([own, F.normalize(torch.stack(made), dim=-1)]) if made else own
+
+    def _by_analogy(self, own: Tensor, spec: Spec) -> Tensor:
+        kind, colour, size = spec
+        unsaid = self.captions.unsaid
+        others = [other for other in self.captions.colours if (kind, other) not in unsaid]
+        apart = [own[self.place[kind, c, size]] - own[self.place["", c, size]] for c in others]
+        return own[self.place["", colour, size]] + torch.stack(apart).mean(0)
+
+    def _learn_pictures(self) -> dict[str, Tensor]:
+        """Losses of a step with pictures: of cells, and of crops."""
+        config = self.config
+        said = F.normalize(self.vectors, dim=-1)
         batch = torch.randint(len(self.data.images), (config.pictures,))
         images, seen = self._shifted(batch)
-        _, patches = image_features(self.model.visual, normalise(images, config.jitter))
+        patches = patch_features(self.model.visual, normalise(images, config.jitter))
         rows, cells, things = self._cells(batch, seen)
         lost = {"cells": self._matching(patches[rows, cells], things, said)}
         crops, things = self._crops()
         pooled, _ = image_features(self.model.visual, normalise(crops, config.jitter))
-        lost["crops"] = self._matching(pooled, things, said)
+        return {**lost, "crops": self._matching(pooled, things, said)}
+
+    def _learn_words(self, said: Tensor) -> dict[str, Tensor]:
+        """Losses of a step with words alone: of other words, and of the captions' own, which must stay."""
         texts, shares = self._other_words()
-        meant = F.normalize(shares @ said.detach(), dim=-1)
-        lost["language"] = (1 - (self.encode(texts) * meant).sum(-1)).mean()
-        return lost
+        meant = F.normalize(shares @ said, dim=-1)
+        own = self.rng.integers(len(self.phrased), size=self.config.phrases // 2)
+        plain = [phrase(self.phrased[place], self.rng) for place in own]
+        vectors = self.encode([*texts, *plain])
+        apart = 1 - (vectors * torch.cat([meant, said[torch.from_numpy(own)]])).sum(-1)
+        return {"other": apart[: len(texts)].mean(), "own": apart[len(texts) :].mean()}
 
     def encode(self, texts: list[str]) -> Tensor:
         """Unit vectors of texts."""
@@ -212,7 +257,7 @@ class Trainer:
     def _other_words(self) -> tuple[list[str], Tensor]:
         """Phrases in other words, and how much each means each caption, (phrases, captions)."""
         names = (self.captions.kinds, self.captions.colours, self.captions.sizes)
-        texts, shares = [], torch.zeros(self.config.phrases, len(self.specs))
+        texts, shares = [], torch.zeros(self.config.phrases, len(self.phrased))
         for row in shares:
             said: list[list[tuple[str, float]]] = []
             words = []
@@ -232,15 +277,27 @@ class Trainer:
     def _word(self, slot: int, names: tuple[str, ...]) -> tuple[str, list[tuple[str, float]]]:
         """A word for a slot (or none, or the caption's own), and what it means."""
         draw = self.rng.random()
-        if draw < (0.2, 0.2, 0.6)[slot]:
+        if not names or draw < (0.2, 0.2, 0.6)[slot]:
             return "", [("", 1.0)]
         if draw < (0.45, 0.35, 0.75)[slot]:
             name = str(self.rng.choice(names))
             return name, [(name, 1.0)]
         words, shares = self.lexicon.words[slot], self.lexicon.shares[slot]
-        number = int(self.rng.integers(len(words)))
+        number = int(self.rng.choice(len(words), p=self.lexicon.weight(slot)))
         meaning = [(name, float(p)) for name, p in zip(names, shares[number], strict=True) if p > 0.02]
         return words[number], meaning
+
+
+def _first_vectors(specs: Sequence[Spec], size: int) -> Tensor:
+    """Sums of a vector for each word, all at right angles; what is said more surely weighs more."""
+    words = sorted({(slot, word) for spec in specs for slot, word in enumerate(spec) if word})
+    basis = torch.linalg.qr(torch.randn(size, size))[0][: len(words)]
+    place = {word: number for number, word in enumerate(words)}
+    rows = [
+        torch.stack([WORD_WEIGHTS[slot] * basis[place[slot, word]] for slot, word in enumerate(spec) if word])
+        for spec in specs
+    ]
+    return torch.stack([row.sum(0) for row in rows])
 
 
 def _truth(data: Labelled, captions: Captions) -> tuple[Tensor, Tensor]:

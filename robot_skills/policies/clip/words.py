@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -40,9 +40,17 @@ class Captions:
     @property
     def specs(self) -> list[Spec]:
         """What the captions say, one a caption."""
-        loose = itertools.product(("", *self.kinds), ("", *self.colours), ("", *self.sizes))
-        said = [spec for spec in loose if any(spec) and spec[:2] not in self.unsaid]
+        said = [spec for spec in self._loose() if spec[:2] not in self.unsaid]
         return [*said, *((name, "", "") for name in self.fixtures)]
+
+    @property
+    def held_out(self) -> list[Spec]:
+        """What no caption says."""
+        return [spec for spec in self._loose() if spec[:2] in self.unsaid]
+
+    def _loose(self) -> list[Spec]:
+        names = (("", *self.kinds), ("", *self.colours), ("", *self.sizes))
+        return [spec for spec in itertools.product(*names) if any(spec)]
 
     def fits(self, spec: Spec, thing: Spec) -> bool:
         """Whether a caption is true of a thing."""
@@ -64,10 +72,21 @@ class Lexicon:
     Attributes:
         words: slot (0 kind, 1 colour, 2 size) -> words.
         shares: slot -> (words, names of that slot) float32.
+        likeness: slot -> (words,) float32, how much a word is like anything there; words that are like
+            nothing are learned from seldom. A slot that is missing: all alike.
     """
 
     words: Mapping[int, tuple[str, ...]]
     shares: Mapping[int, Array]
+    likeness: Mapping[int, Array] = field(default_factory=dict)
+
+    def weight(self, slot: int) -> Array:
+        """How often each word of a slot is drawn, summing to one."""
+        likeness = self.likeness.get(slot)
+        scores = np.zeros(len(self.words[slot])) if likeness is None else likeness / LIKENESS_TEMPERATURE
+        powers = np.exp(scores - scores.max())
+        weights: Array = powers / powers.sum()
+        return weights
 
 
 #: What the kinds are, described without naming them by another word, for the comparison of meanings.
@@ -81,15 +100,21 @@ DESCRIPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 #: Of the softmax over similarities of meaning (MiniLM's cosines of related words differ by about .05).
 MEANING_TEMPERATURE = 0.03
+#: Of the weights of words: one that is .1 less like the descriptions is drawn a fourth as often.
+LIKENESS_TEMPERATURE = 0.07
 #: Of the softmax over distances of colour, as `colour_place` measures them.
 COLOUR_TEMPERATURE = 0.15
 
 
-def meanings(words: Sequence[str], names: Sequence[str], embed: Embed) -> Array:
-    """How much each word means each of some described names, by a sentence embedding; (words, names)."""
+def meanings(words: Sequence[str], names: Sequence[str], embed: Embed) -> tuple[Array, Array]:
+    """How much each word means each of some described names, by a sentence embedding.
+
+    Returns:
+        (words, names), rows that sum to one; and (words,), the cosine with the likest description.
+    """
     vectors = embed([f"a {word}" for word in words])
-    near = [(vectors @ embed(DESCRIPTIONS[name]).T).max(axis=1) for name in names]
-    return _shares(np.stack(near, axis=1) / MEANING_TEMPERATURE)
+    near = np.stack([(vectors @ embed(DESCRIPTIONS[name]).T).max(axis=1) for name in names], axis=1)
+    return _shares(near / MEANING_TEMPERATURE), near.max(axis=1)
 
 
 def colour_meanings(swatches: Array, colours: Array) -> Array:
@@ -110,7 +135,7 @@ def colour_place(rgb: Array) -> Array:
     x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116).T
     light, red, yellow = 1.16 * y - 0.16, 500 * (x - y), 200 * (y - z)
     chroma = np.hypot(red, yellow)
-    full = np.tanh(chroma / 40)
+    full = np.tanh((chroma / 40) ** 2)  # squared: a tint is called white
     turn = full / np.maximum(chroma, 1e-6)
     place: Array = np.stack(
         [red * turn, yellow * turn, 0.3 * full, 0.5 * light * (1 - 0.5 * full)], axis=1

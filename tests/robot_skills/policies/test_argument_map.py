@@ -18,21 +18,39 @@ from robot_skills.policies.vision import VisionConfig
 SIDE = 32
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> dict[str, str]:
+TOWERS = {
+    "vit": {"image_size": SIDE, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
+    "resnet": {"image_size": SIDE, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32},
+}
+
+
+@pytest.fixture(scope="module", params=TOWERS)
+def clip(request, tmp_path_factory) -> dict[str, str]:
     """A small CLIP with random weights, as a configuration's `model` and `pretrained`."""
     open_clip, folder = import_open_clip(), tmp_path_factory.mktemp("models")
     config = {
-        "embed_dim": 24,
+        "embed_dim": 32,
         "init_logit_bias": -2.0,
-        "vision_cfg": {"image_size": SIDE, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
+        "vision_cfg": TOWERS[request.param],
         "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
     }
-    (folder / "pointing.json").write_text(json.dumps(config))
+    name = f"pointing-{request.param}"
+    (folder / f"{name}.json").write_text(json.dumps(config))
     open_clip.add_model_config(folder)
     torch.manual_seed(0)
-    torch.save(open_clip.create_model("pointing").state_dict(), folder / "pointing.pt")
-    return {"model": "pointing", "pretrained": str(folder / "pointing.pt")}
+    torch.save(open_clip.create_model(name).state_dict(), folder / f"{name}.pt")
+    return {"model": name, "pretrained": str(folder / f"{name}.pt")}
+
+
+def patches_of(visual, pixels: torch.Tensor) -> torch.Tensor:
+    """(B, patches, features), as open_clip's own forward pass makes them."""
+    if not hasattr(visual, "layer1"):
+        visual.output_tokens = True
+        return visual(pixels)[1] @ visual.proj
+    kept = []
+    visual.layer1.register_forward_hook(lambda _, __, out: kept.append(out))
+    visual(pixels)
+    return kept[0].flatten(2).transpose(1, 2)
 
 
 def test_an_argument_is_split_at_its_words_of_relation() -> None:
@@ -52,13 +70,12 @@ def test_a_map_peaks_where_the_patch_is_most_like_the_phrase(clip) -> None:
     assert torch.equal(vectors[0, 0], vectors[1, 0])
     assert torch.equal(vectors[1, 1], vectors[4, 0])
     maps, where = module.locate(pixels, vectors)
-    assert maps.shape == (5, 2, 4, 4)
+    side = 4 if "vit" in clip["model"] else 8
+    assert maps.shape == (5, 2, side, side)
     said = [[1, 0], [1, 1], [0, 0], [1, 0], [1, 0]]
     assert ((maps.amax((2, 3)) > 0).int() == torch.tensor(said)).all()
     model = import_open_clip().create_model(clip["model"], pretrained=clip["pretrained"]).eval()
-    model.visual.output_tokens = True
-    _, patches = model.visual(module.pixels(pixels))
-    features = torch.nn.functional.normalize(patches @ model.visual.proj, dim=-1)
+    features = torch.nn.functional.normalize(patches_of(model.visual, module.pixels(pixels)), dim=-1)
     cosines = features[1] @ vectors[1].T
     assert torch.equal(maps[1].flatten(1).argmax(1), cosines.argmax(0))
     assert torch.allclose(where[..., 2], maps.amax((2, 3)), atol=1e-6)
@@ -108,7 +125,7 @@ def test_it_is_saved_and_refuses_another_clip(clip, tmp_path: Path) -> None:
     path = Path(clip["pretrained"])
     weights = torch.load(path, weights_only=True)
     other = path.with_name("other.pt")
-    torch.save({**weights, "visual.proj": weights["visual.proj"] + 1}, other)
+    torch.save({**weights, "logit_scale": weights["logit_scale"] + 1}, other)
     config = json.loads((tmp_path / "config.json").read_text())
     config["argument_map"]["pretrained"] = str(other)
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -118,7 +135,7 @@ def test_it_is_saved_and_refuses_another_clip(clip, tmp_path: Path) -> None:
 
 def test_gradients_stay_out_of_the_clip_and_it_follows_the_policy(clip) -> None:
     policy = make(clip).double()
-    assert policy.argument_map._visual[0].proj.dtype == torch.float64
+    assert next(policy.argument_map._visual[0].parameters()).dtype == torch.float64
     assert not any("visual" in name for name in policy.state_dict() if name.startswith("argument_map"))
     assert not [p for p in policy.argument_map._visual[0].parameters() if p.requires_grad]
 
