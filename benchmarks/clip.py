@@ -202,6 +202,7 @@ picture has a vector in the space of the texts.
 
 ```python
 from robot_skills.policies.clip import load_clip, load_tokenizer
+
 model, tokenize = load_clip("tabletop"), load_tokenizer("tabletop")
 ```
 
