@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint peers bench studies pretrained clip clean
+.PHONY: help setup demo test lint peers bench studies libero pretrained clip clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,7 +48,7 @@ bench: $(VENV)/.stamp-dev  ## every table in benchmarks/results, and the README'
 	done
 
 PUSHT ?= pusht_cchi_v7_replay.zarr
-studies: $(VENV)/.stamp-dev  ## tables behind long trainings: Push-T (PUSHT=its zarr folder), estimators, segmentation, retrieval (hours)
+studies: $(VENV)/.stamp-dev  ## tables behind long trainings: Push-T (PUSHT=its zarr folder), estimators, segmentation, retrieval, policies (days on a CPU: a GPU helps)
 	test -e out/data/pusht || $(BIN)/robot-skills data convert $(PUSHT) out/data/pusht --format native
 	for kind in state image; do \
 		$(BIN)/robot-skills train datasets/train_pusht_$$kind.yaml -o out/train/pusht_$$kind --resume || exit 1; \
@@ -65,6 +65,22 @@ studies: $(VENV)/.stamp-dev  ## tables behind long trainings: Push-T (PUSHT=its 
 	$(BIN)/python benchmarks/segmentation.py train open press
 	$(BIN)/python benchmarks/segmentation.py report
 	$(BIN)/python benchmarks/retrieval.py
+	for skill in pick place push open close press; do \
+		test -e out/data/$$skill || \
+		$(BIN)/robot-skills collect datasets/tabletop_$$skill.yaml -o out/data/$$skill || exit 1; \
+	done
+	test -e out/data/metaworld || $(BIN)/python -m sim.experts.metaworld datasets/metaworld.yaml -o out/data/metaworld
+	$(BIN)/python benchmarks/policies.py train tabletop pusht metaworld
+	$(BIN)/python benchmarks/policies.py score tabletop pusht metaworld
+	$(BIN)/python benchmarks/policies.py report
+
+libero: $(VENV)/.stamp-dev  ## LIBERO-Object: install it (670 MB), collect, train, evaluate (about an hour)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e ".[libero]"
+	$(BIN)/robot-skills collect datasets/libero_object.yaml -o out/data/libero_object
+	$(BIN)/robot-skills train datasets/train_libero_object.yaml -o out/train/libero_object --resume
+	$(BIN)/python benchmarks/libero_object.py expert --episodes 20
+	$(BIN)/python benchmarks/libero_object.py policy out/train/libero_object --episodes 10
+	$(BIN)/python benchmarks/libero_object.py report
 
 pretrained: $(VENV)/.stamp-demo  ## collect demonstrations and train the six skills again (about 3 hours on two cores)
 	for part in 0 1 2 3; do \

@@ -82,8 +82,8 @@ DATA: Mapping[str, Mapping[str, Any]] = {
 }
 #: Numbers of actions that are tried on validation seeds.
 EXECUTE: Mapping[str, tuple[int, ...]] = {"tabletop": (1, 4), "metaworld": (4, 8), "pusht": (4, 8)}
-#: Control steps that an episode may take; MetaWorld's own limit is 500.
-METAWORLD_STEPS = 400
+#: Control steps that an episode may take: MetaWorld's own limit.
+METAWORLD_STEPS = 500
 VALIDATION, TEST = 900_000, 1_000_000
 
 
