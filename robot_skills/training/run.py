@@ -60,20 +60,7 @@ def train(
     if recipe.start_from is not None:
         take_weights(policy, Path(recipe.start_from))
     cast(nn.Module, policy).to(team.device)
-    windows = Windows(
-        stores,
-        policy.cameras,
-        policy.history,
-        policy.chunk,
-        recipe.state,
-        recipe.target,
-        recipe.weights(),
-        [
-            weights_of(read_scores(store).tolist(), choice.quality) if choice.quality else None
-            for store, choice in zip(stores, recipe.choices(), strict=True)
-        ],
-    )
-    windows = windows.without(recipe.without)
+    windows = windows_of(recipe, stores, policy)
     training, held_out = windows.split(recipe.validation_fraction, recipe.seed)
     if recipe.check and not resume and team.main:
         refuse_faults(stores, console)
@@ -90,6 +77,24 @@ def train(
         write_report(folder)
     team.wait()
     return result
+
+
+def windows_of(recipe: TrainRecipe, stores: Sequence[EpisodeStore], policy: Policy) -> Windows:
+    """What a recipe has a policy learn from."""
+    windows = Windows(
+        stores,
+        policy.cameras,
+        policy.history,
+        policy.chunk,
+        recipe.state,
+        recipe.target,
+        recipe.weights(),
+        [
+            weights_of(read_scores(store).tolist(), choice.quality) if choice.quality else None
+            for store, choice in zip(stores, recipe.choices(), strict=True)
+        ],
+    )
+    return windows.without(recipe.without)
 
 
 def take_weights(policy: Policy, folder: Path) -> None:
