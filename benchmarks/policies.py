@@ -13,11 +13,9 @@ on); test seeds (1,000,000 and on; Push-T: 100,000 and on, diffusion_policy's) a
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import functools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +26,15 @@ from pusht import bootstrap
 from report import write_report
 from rich.console import Console
 
+from robot_skills.cli.eval import TabletopRunner
+from robot_skills.cli.suites import SuiteResult, SuiteRunner, evaluate_suite
+from robot_skills.library import SkillLibrary
 from robot_skills.policies.registry import load_policy
 from robot_skills.training.configuration import from_mapping, to_mapping
-from robot_skills.training.parallel import map_in_order
-from robot_skills.training.progress import JobProgress
+from robot_skills.training.evaluation import evaluate
 from robot_skills.training.recipe import TrainRecipe
-from robot_skills.training.rollout import rollout
 from robot_skills.training.statistics import wilson_interval
+from sim.suites import SuiteTask
 
 SKILLS = ("pick", "place", "push", "open", "close", "press")
 TASKS = (
@@ -64,13 +64,13 @@ COMMON: Mapping[str, Mapping[str, Any]] = {
     "tabletop": {"skills": list(SKILLS), "chunk": 8, "execute": 1, "history": 12},
     "metaworld": {"cameras": ["corner2"], "shift": [4], "chunk": 16, "execute": 8, "history": 1},
     "pusht": {
-        "cameras": ["img"],
-        "shift": [4],
+        "cameras": [],
+        "shift": [],
         "state_noise": 0.0,
+        "target_weight": 0.0,
         "chunk": 16,
         "execute": 8,
         "history": 2,
-        "vision": {"channels": [16, 32, 64, 64], "strides": [2, 2, 2, 1], "kernels": [5, 3, 3, 3]},
     },
 }
 #: Of the recipe itself.
@@ -78,12 +78,12 @@ DATA: Mapping[str, Mapping[str, Any]] = {
     # pick, place and push are the hard ones.
     "tabletop": {"data": [{"name": skill, "weight": 2 - i // 3} for i, skill in enumerate(SKILLS)]},
     "metaworld": {"data": ["metaworld"]},
-    "pusht": {"data": ["pusht"], "state": ["agent.*"], "target": "keypoint", "validation_fraction": 0.02},
+    "pusht": {"data": ["pusht"], "state": ["keypoint", "agent.*"], "validation_fraction": 0.02},
 }
+#: Bench -> what is scored, one after the other.
+GROUPS: Mapping[str, tuple[str, ...]] = {"tabletop": SKILLS, "metaworld": TASKS, "pusht": ("pusht",)}
 #: Numbers of actions that are tried on validation seeds.
 EXECUTE: Mapping[str, tuple[int, ...]] = {"tabletop": (1, 4), "metaworld": (4, 8), "pusht": (4, 8)}
-#: Control steps that an episode may take: MetaWorld's own limit.
-METAWORLD_STEPS = 500
 VALIDATION, TEST = 900_000, 1_000_000
 
 
@@ -109,6 +109,9 @@ def recipe(bench: str, name: str, steps: int, batch: int, seed: int = 0, **more:
             "seed": seed,
             "checkpoint_every": steps,
             "validate_every": max(steps // 4, 1),
+            "step": "graph",
+            "precision": "auto",
+            "threads": 1,
             **settings,
         },
         f"benchmark {bench}",
@@ -118,107 +121,24 @@ def recipe(bench: str, name: str, steps: int, batch: int, seed: int = 0, **more:
 # Scores ---------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class Tabletop:
-    """Makes the function that plays (skill, seed) and says whether it succeeded."""
-
-    folder: str
-    execute: int
-
-    def __call__(self) -> Callable[[tuple[str, int]], bool]:
-        """Load the policy and build the world, in the process that plays."""
-        torch.set_num_threads(1)
-        from robot_skills.execution import LocalChunks, execute
-        from robot_skills.library import SkillLibrary
-        from sim.tabletop.oracle import scene_graph
-        from sim.tabletop.tasks import sample_task
-        from sim.tabletop.world import TabletopWorld
-
-        policy = playing(self.folder, self.execute)
-        side = policy.config.image_size
-        world = TabletopWorld(cameras={camera: (side, side) for camera in policy.cameras})
-        skills, chunks = SkillLibrary.open().skills, LocalChunks(policy)
-
-        def play(item: tuple[str, int]) -> bool:
-            task = sample_task(*item)
-            task.start(world)
-            skill = skills[item[0]]
-            goal = skill.goal(task.call)
-            execute(world, skill, task.call, chunks)
-            return bool(scene_graph(world.state()).holds(goal))
-
-        return play
-
-
-@dataclasses.dataclass(frozen=True)
-class Metaworld:
-    """The same for (task, seed): success is MetaWorld's, at any step."""
-
-    folder: str
-    execute: int
-
-    def __call__(self) -> Callable[[tuple[str, int]], bool]:
-        """Load the policy, in the process that plays; a task's world is kept until another is asked for."""
-        torch.set_num_threads(1)
-        from sim.experts.metaworld import task_text
-        from sim.metaworld import MetaWorld
-
-        policy = playing(self.folder, self.execute)
-        side = policy.config.image_size
-
-        @functools.lru_cache(maxsize=1)
-        def build(task: str) -> MetaWorld:
-            return MetaWorld(task, {camera: (side, side) for camera in policy.cameras})
-
-        def play(item: tuple[str, int]) -> bool:
-            task, seed = item
-            world = build(task)
-            world.reset(seed)
-            won = [False]
-
-            def done(_: int) -> bool:
-                won[0] = won[0] or world.success()
-                return won[0]
-
-            rollout(policy, [world], done, METAWORLD_STEPS, task_text(task), skill=task)
-            return won[0]
-
-        return play
-
-
-@dataclasses.dataclass(frozen=True)
-class Pusht:
-    """The same for ("pusht", seed); the answer is the score."""
-
-    folder: str
-    execute: int
-
-    def __call__(self) -> Callable[[tuple[str, int]], float]:
-        """Load the policy and make the world, in the process that plays."""
-        torch.set_num_threads(1)
-        from sim.pusht import MAX_STEPS, PushT
-
-        policy = playing(self.folder, self.execute)
-        side = policy.config.image_size
-        world = PushT("agent", {camera: (side, side) for camera in policy.cameras})
-
-        def play(item: tuple[str, int]) -> float:
-            world.reset(item[1])
-            rollout(policy, [world], lambda _: world.done, MAX_STEPS)
-            return float(world.score)
-
-        return play
-
-
-PLAYERS = {"tabletop": Tabletop, "metaworld": Metaworld, "pusht": Pusht}
-GROUPS = {"tabletop": SKILLS, "metaworld": TASKS, "pusht": ("pusht",)}
-
-
-def playing(folder: str, execute: int) -> Any:
-    """The policy in a folder, playing so many actions of a chunk."""
-    policy: Any = load_policy(Path(folder))
-    policy.config = dataclasses.replace(policy.config, execute=execute)
-    return policy
+def play(
+    bench: str, folder: Path, group: str, execute: int, first: int, episodes: int, workers: int
+) -> list[float]:
+    """What a policy reaches in one skill or task, seed by seed: 1 or 0; on Push-T, the score."""
+    if bench == "tabletop":
+        skill = SkillLibrary.open().skill(group)
+        runner = TabletopRunner(str(folder), skill, None, execute)
+        seeds = range(first, first + episodes)
+        results = evaluate(group, runner, seeds, workers, workers == 1, Console()).results
+        return [float(result.success) for result in results]
+    task = SuiteTask(bench, group)
+    suite = SuiteRunner(str(folder), (task,), episodes, first, None, execute)
+    report = evaluate_suite(group, suite, workers, workers == 1, Console())
+    return [
+        float(result.success) if result.score is None else result.score
+        for result in report.results
+        if isinstance(result, SuiteResult)
+    ]
 
 
 def latency(folder: Path, calls: int = 30) -> float:
@@ -241,15 +161,11 @@ def latency(folder: Path, calls: int = 30) -> float:
     return float(np.median(spent[3:]))
 
 
-def score(bench: str, folder: Path, execute: int, first: int, episodes: int, workers: int) -> dict[str, list]:
+def score(
+    bench: str, folder: Path, execute: int, first: int, episodes: int, workers: int
+) -> dict[str, list[float]]:
     """Results by skill or task, in the order of the seeds."""
-    items = [(group, first + i) for group in GROUPS[bench] for i in range(episodes)]
-    player, results = PLAYERS[bench](str(folder), execute), {group: [] for group in GROUPS[bench]}
-    with JobProgress(Console(), f"{folder.name} ({execute})", len(items), "episodes") as progress:
-        for item, result in zip(items, map_in_order(player, items, workers, workers == 1), strict=True):
-            results[item[0]].append(result)
-            progress.advance(1, "")
-    return results
+    return {group: play(bench, folder, group, execute, first, episodes, workers) for group in GROUPS[bench]}
 
 
 def score_all(args: argparse.Namespace) -> None:
@@ -341,7 +257,7 @@ def table(bench: str, groups: tuple[str, ...], rows: list[dict[str, Any]]) -> No
     what = {
         "tabletop": "Six tabletop skills, one network for all of them",
         "metaworld": "MetaWorld from images, one network for six tasks",
-        "pusht": "Push-T from 96 px images, 206 human demonstrations",
+        "pusht": "Push-T from the block's keypoints, 206 human demonstrations",
     }[bench]
     write_report(
         f"policies_{bench}",

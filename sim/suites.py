@@ -257,7 +257,7 @@ def _features(suite: str, states: dict[str, tuple[str, ...]], trained: Trained) 
     """
     for kind, names in states.items():
         patterns = trained.state or ("*",)
-        columns = [i for pattern in patterns for i, name in enumerate(names) if fnmatchcase(name, pattern)]
+        columns = [i for pattern in patterns for i, name in enumerate(names) if _named(name, pattern)]
         if len(columns) == trained.state_size:
             return kind, columns
     offered = ", ".join(f"{len(names)} ({kind})" for kind, names in states.items())
@@ -265,3 +265,8 @@ def _features(suite: str, states: dict[str, tuple[str, ...]], trained: Trained) 
     raise InputError(
         f"The policy sees {trained.state_size} numbers as its state{chosen}; {suite} offers {offered}."
     )
+
+
+def _named(feature: str, pattern: str) -> bool:
+    """Whether a recipe's pattern means a feature: "keypoint", an array, holds "keypoint0.x" and on."""
+    return fnmatchcase(feature, pattern) or fnmatchcase(feature, f"{pattern}[0-9]*")

@@ -68,6 +68,9 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="of the first episode (default: 1000000; a suite's own)",
     )
     parser.add_argument(
+        "--execute", metavar="N", type=int, help="actions played of each chunk (default: the policy's own)"
+    )
+    parser.add_argument(
         "--workers",
         metavar="W",
         type=int,
@@ -95,10 +98,12 @@ def handle(args: argparse.Namespace) -> int:
     if _is_suite(args.skill, args.folder):
         from robot_skills.cli.suites import handle as handle_suite
 
+        _check_execute(Path(args.folder), args.execute)
         return handle_suite(args)
     if args.first_seed is None:
         args.first_seed = FIRST_SEED
     name, folder, skill = _find(args.skill, args.library, args.called)
+    _check_execute(folder, args.execute)
     with silence():
         require("pybullet", "sim")
     if args.videos is not None:
@@ -109,7 +114,8 @@ def handle(args: argparse.Namespace) -> int:
 
     console = make_console()
     _warn(args.first_seed, args.episodes, console)
-    runner = TabletopRunner(str(folder), skill, None if args.videos is None else str(args.videos))
+    videos = None if args.videos is None else str(args.videos)
+    runner = TabletopRunner(str(folder), skill, videos, args.execute)
     seeds = range(args.first_seed, args.first_seed + args.episodes)
     report = evaluate(name, runner, seeds, args.workers, args.local, console)
     report.show(console)
@@ -117,6 +123,7 @@ def handle(args: argparse.Namespace) -> int:
         console.print(f"The failures are filmed in {args.videos}.")
     if args.card:
         given = f"--episodes {args.episodes} --first-seed {args.first_seed}"
+        given += "" if args.execute is None else f" --execute {args.execute}"
         write_success(folder, report, f"robot-skills eval {shlex.quote(args.skill)} {given}")
     write_json(args.json, report.to_json())
     return 0
@@ -168,6 +175,18 @@ def _check_known(folder: Path, skill: str) -> None:
         raise unknown(f"skill of the policy in {folder}", skill, known)
 
 
+def _check_execute(folder: Path, execute: int | None) -> None:
+    """Check `--execute` here, before processes are started that would each fail.
+
+    Raises:
+        InputError: chunks have fewer actions, or the policy has no such setting.
+    """
+    if execute is not None:
+        from robot_skills.policies.registry import load_policy
+
+        load_policy(folder, execute)
+
+
 def _warn(first: int, episodes: int, console: Any) -> None:
     from robot_skills.training.recipe import FIRST_EVALUATION_SEED, FIRST_VALIDATION_SEED
 
@@ -186,11 +205,13 @@ class TabletopRunner:
     Attributes:
         folder: of the trained policy.
         videos: where failures are filmed, or None.
+        execute: actions played of a chunk; None: as the folder says.
     """
 
     folder: str
     skill: Skill
-    videos: str | None
+    videos: str | None = None
+    execute: int | None = None
 
     def __call__(self) -> Callable[[int], EpisodeResult]:
         """Load the policy and build the world."""
@@ -201,7 +222,7 @@ class TabletopRunner:
 
         # One thread everywhere: sums in another order would be other numbers in another process.
         torch.set_num_threads(1)
-        policy = load_policy(Path(self.folder))
+        policy = load_policy(Path(self.folder), self.execute)
         size = read_config(Path(self.folder)).get("image_size", 64)
         side = size if isinstance(size, int) else 64
         with silence():

@@ -94,9 +94,8 @@ def handle(args: argparse.Namespace) -> int:
         require("av", "video")
         args.videos.mkdir(parents=True, exist_ok=True)
     first = first_seed(tasks[0].suite) if args.first_seed is None else args.first_seed
-    runner = SuiteRunner(
-        str(folder), tasks, args.episodes, first, None if args.videos is None else str(args.videos)
-    )
+    videos = None if args.videos is None else str(args.videos)
+    runner = SuiteRunner(str(folder), tasks, args.episodes, first, videos, args.execute)
     console = make_console()
     name = f"{args.skill}, {folder.resolve().name}"
     report = evaluate_suite(name, runner, args.workers, args.local, console)
@@ -107,6 +106,7 @@ def handle(args: argparse.Namespace) -> int:
         from robot_skills.training.export import write_success
 
         given = f"--episodes {args.episodes} --first-seed {first}"
+        given += "" if args.execute is None else f" --execute {args.execute}"
         write_success(folder, report, f"robot-skills eval {args.skill} {shlex.quote(args.folder)} {given}")
     write_json(args.json, report.to_json())
     return 0
@@ -161,6 +161,7 @@ class SuiteRunner:
         episodes: of each task; episode n is the (n % episodes)-th of task n // episodes.
         first: seed of each task's first episode.
         videos: where failures are filmed, or None.
+        execute: actions played of a chunk; None: as the folder says.
     """
 
     folder: str
@@ -168,6 +169,7 @@ class SuiteRunner:
     episodes: int
     first: int
     videos: str | None = None
+    execute: int | None = None
 
     def __call__(self) -> Callable[[int], EpisodeResult]:
         """Load the policy; worlds are made when their task's turn comes."""
@@ -177,7 +179,7 @@ class SuiteRunner:
 
         # One thread everywhere: sums in another order would be other numbers in another process.
         torch.set_num_threads(1)
-        return _Runner(self, load_policy(Path(self.folder))).run
+        return _Runner(self, load_policy(Path(self.folder), self.execute)).run
 
     def episode(self, number: int) -> tuple[SuiteTask, int]:
         """The task and the seed of an episode."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from robot_skills.errors import InputError, unknown
 from robot_skills.policies.policy import Policy
@@ -48,6 +50,22 @@ def read_config(folder: Path) -> dict[str, object]:
     return config
 
 
-def load_policy(folder: Path) -> Policy:
-    """Read any trained folder; its `config.json` names the policy."""
-    return policy_class(str(read_config(folder).get("policy"))).from_pretrained(folder)
+def load_policy(folder: Path, execute: int | None = None) -> Policy:
+    """Read any trained folder; its `config.json` names the policy.
+
+    Args:
+        folder: a trained folder.
+        execute: how many actions of a chunk are played; None: as the folder says.
+
+    Raises:
+        InputError: it is no trained folder, a chunk has fewer actions, or the policy has no such setting.
+    """
+    name = str(read_config(folder).get("policy"))
+    policy: Any = policy_class(name).from_pretrained(folder)
+    if execute is not None:
+        config: Any = getattr(policy, "config", None)
+        if not dataclasses.is_dataclass(type(config)) or not hasattr(config, "execute"):
+            raise InputError(f"The policy {name!r} has no setting for the number of actions that are played.")
+        policy.config = dataclasses.replace(config, execute=execute)
+    loaded: Policy = policy
+    return loaded

@@ -250,7 +250,7 @@ class TrainRecipe:
             which takes the data on the GPU (on a CPU: eager). "compile": its loss through `torch.compile`,
             which took longer on a CPU (`benchmarks/results/training_speed.md`).
         precision: of the loss's arithmetic. "float32": what runs where the policy acts. "bfloat16":
-            PyTorch's autocast. "auto": bfloat16 on a GPU that has it. Weights, averages and codebooks are
+            PyTorch's autocast. "auto": bfloat16 on a device that has it. Weights, averages and codebooks are
             float32 always. The default, because bfloat16 places a keypoint to 1/256 of an image only, and
             small networks gain little by it.
         accumulate: parts that a batch is cut in and learned from one after the other, where memory is short.

@@ -206,13 +206,25 @@ def autocast(precision: str, device: torch.device) -> Callable[[], AbstractConte
     """Makes the context in which a loss is computed.
 
     Args:
-        precision: "float32"; "bfloat16"; or "auto": bfloat16 on a GPU that computes with it.
+        precision: "float32"; "bfloat16"; or "auto": bfloat16 on a device that computes with it.
         device: what computes.
     """
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "float32" or (precision == "auto" and not able):
+    if precision == "float32" or (precision == "auto" and not computes_bfloat16(device)):
         return contextlib.nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16, which PyTorch otherwise imitates, slowly.
+
+    Of processors these are AVX512-BF16 (AMD since Zen 4, Intel since Cooper Lake) and AMX.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    known: Mapping[str, object] = {}
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # not in every release
+        known = torch.cpu.get_capabilities()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
 def mean_answer(answers: Sequence[Answer]) -> Answer:

@@ -134,6 +134,19 @@ def test_a_part_of_the_state_that_was_learned_from(tmp_path: Path) -> None:
     assert Replay.seen[0].history.shape == (1, 3)
 
 
+def test_push_t_from_keypoints_as_its_recordings_name_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gym_pusht")
+    monkeypatch.setattr(Replay, "cameras", ())
+    target = np.full((300, 2), 256.0, np.float32)
+    folder = trained_folder(tmp_path / "keypoints", target, state_size=20, action_size=2)
+    (folder / "training.json").write_text(json.dumps({"recipe": {"state": ["keypoint", "agent.*"]}}))
+    Replay.cameras = ()
+    assert main(["eval", "pusht", str(folder), "--episodes", "1", "--local"]) == 0
+    assert Replay.seen[0].history.shape == (1, 20)
+
+
 def test_runners_travel_to_other_processes() -> None:
     from robot_skills.cli.suites import SuiteRunner
 
@@ -158,6 +171,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path, capsys: pytest.Capture
         (["metaworld:0", wide], "actions of 7 numbers; metaworld takes 4"),
         (["metaworld:0", many], "sees 39 numbers as its state; metaworld offers 4"),
         (["metaworld:0", wide, "--library", str(tmp_path)], "takes neither"),
+        (["metaworld:0", wide, "--execute", "2"], "no setting for the number of actions"),
     ):
         assert main(["eval", *arguments, "--local", "--episodes", "1"]) == 2, arguments
         error = capsys.readouterr().err

@@ -67,11 +67,15 @@ def test_losses_are_looked_at_together_and_the_step_is_named() -> None:
         watch.look()
 
 
-def test_precision_is_float32_unless_asked_for_or_the_gpu_has_it() -> None:
+@pytest.mark.parametrize("able", [False, True])
+def test_precision_is_float32_unless_asked_for_or_the_device_has_it(
+    able: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
     one = torch.ones(2, 2)
     for precision, dtype in (
         ("float32", torch.float32),
-        ("auto", torch.float32),
+        ("auto", torch.bfloat16 if able else torch.float32),
         ("bfloat16", torch.bfloat16),
     ):
         with autocast(precision, torch.device("cpu"))():
