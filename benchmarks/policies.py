@@ -80,6 +80,9 @@ DATA: Mapping[str, Mapping[str, Any]] = {
     "metaworld": {"data": ["metaworld"]},
     "pusht": {"data": ["pusht"], "state": ["keypoint", "agent.*"], "validation_fraction": 0.02},
 }
+#: Noised chunks a sample for policies that denoise, where that is not the default's four: without images to
+#: encode, a draw costs as much as a sample.
+DRAWS: Mapping[str, int] = {"pusht": 1}
 #: Bench -> what is scored, one after the other.
 GROUPS: Mapping[str, tuple[str, ...]] = {"tabletop": SKILLS, "metaworld": TASKS, "pusht": ("pusht",)}
 #: Numbers of actions that are tried on validation seeds.
@@ -99,6 +102,8 @@ def recipe(bench: str, name: str, steps: int, batch: int, seed: int = 0, **more:
         more: other settings of the recipe.
     """
     registered, own = POLICIES[name]
+    if bench in DRAWS and registered in ("diffusion", "flow"):
+        own = {**own, "noise_draws": DRAWS[bench]}
     settings: dict[str, Any] = {**DATA[bench], "ema_decay": 0.9995 if bench == "pusht" else 0.999, **more}
     return from_mapping(
         TrainRecipe,
