@@ -216,6 +216,8 @@ def closed_loop_recipes(
                 "ema_decay": 0.999,
                 "checkpoint_every": steps,
                 "step": "graph",
+                "precision": "auto",
+                "threads": 1,
                 "validate_every": max(steps // 4, 1),
                 "policy": {
                     "name": "star",
