@@ -25,8 +25,8 @@ from matplotlib.colors import CSS4_COLORS, XKCD_COLORS, to_rgb
 from report import hardware
 from safetensors.torch import save_file
 
-from planners.embedding import sentence_embedding
 from planners.vocabulary import ADJECTIVES, KINDS
+from robot_skills.embedding import sentence_embedding
 from robot_skills.policies.clip import SHIPPED, load_clip, load_tokenizer
 from robot_skills.policies.clip.evaluation import Examiner, examine, name_sizes, sights, worded
 from robot_skills.policies.clip.training import ClipTraining, Labelled, Trainer

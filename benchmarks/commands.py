@@ -20,12 +20,12 @@ from report import write_report
 from rich.console import Console
 
 from planners.planner import Planner
-from planners.verification import verify
 from robot_skills.cli.plan import add_planner_options, make_planner
 from robot_skills.cli.run import Run, skill_sources
 from robot_skills.cli.tabletop import look, tabletop
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import SkillCall
+from robot_skills.symbolic.verification import verify
 from robot_skills.training.statistics import wilson_interval
 from sim.tabletop.scene import COLOURS, GRASPABLE, ObjectSpec, Scene, draw_button, draw_objects, place_objects
 

@@ -22,12 +22,12 @@ from typing import Any
 import yaml
 
 from planners.chat import chat_model
-from planners.embedding import sentence_embedding
 from planners.examples import Example, ExampleBank, bank
 from planners.goal_form import GoalForm
 from planners.planner import Planner
 from planners.proposer import SHOWN, LanguageModelProposer, Proposal
 from planners.reading import Reading, read_command
+from robot_skills.embedding import sentence_embedding
 from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 from robot_skills.logic import And, Atom, Formula, Not, Or, parse, parse_atom

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from planners.closed_loop import plan_to
-from planners.model import GroundModel, ground
 from planners.proposer import GoalProposer, Proposal
-from planners.search import NODE_BUDGET, SearchResult, Verdict, search, search_in_order
-from planners.verification import verify
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Not
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Skill, SkillCall
+from robot_skills.symbolic.closed_loop import plan_to
+from robot_skills.symbolic.model import GroundModel, ground
+from robot_skills.symbolic.search import NODE_BUDGET, SearchResult, Verdict, search, search_in_order
+from robot_skills.symbolic.verification import verify
 
 LONGEST_COMMAND = 2_000
 _EXPLAIN_BUDGET = 2_000

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from planners.chat import ChatModel, Completion, Prompt
-from planners.embedding import sentence_embedding
 from planners.examples import ExampleBank, bank
 from planners.goal_form import GoalForm, refusal_for
 from planners.reading import read_command
+from robot_skills.embedding import sentence_embedding
 from robot_skills.logic import Formula
 from robot_skills.scene_graph import SceneGraph
 

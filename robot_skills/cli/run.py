@@ -20,10 +20,10 @@ from robot_skills.skill import Outcome, SkillCall, Status
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from planners.closed_loop import Event, RunResult
     from planners.planner import PlanResult
     from robot_skills.cli.film import Film
     from robot_skills.execution import ChunkSource, Step
+    from robot_skills.symbolic.closed_loop import Event, RunResult
     from sim.tabletop.world import TabletopWorld
 
 EXAMPLES = """\
@@ -158,7 +158,7 @@ class Run:
                 self.seconds = time.monotonic() - began
 
     def _run(self) -> RunResult:
-        from planners.closed_loop import run_command
+        from robot_skills.symbolic.closed_loop import run_command
 
         assert self._plan.goal is not None
         self._world.begin_command()

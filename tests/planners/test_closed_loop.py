@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from planners.closed_loop import Event, RunResult, plan_to, run_command
 from robot_skills.logic import parse, parse_atom
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Outcome, Skill, SkillCall, Status
+from robot_skills.symbolic.closed_loop import Event, RunResult, plan_to, run_command
 from tests.planners.conftest import make_scene
 
 GOAL = parse("in(red block, drawer) and closed(drawer)")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from planners.chat import Prompt, backends, chat_model
-from planners.embedding import sentence_embedding
 from planners.examples import Example, ExampleBank, bank
 from planners.goal_form import GoalForm
 from planners.openai_server import OpenAIServer
 from planners.planner import Planner
 from planners.proposer import LanguageModelProposer
 from planners.reading import read_command
+from robot_skills.embedding import sentence_embedding
 from robot_skills.errors import InputError
 from robot_skills.logic import parse
 from robot_skills.skill import Skill

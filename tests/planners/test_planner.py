@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from planners.chat import Completion, Prompt
 from planners.examples import ExampleBank, bank
 from planners.goal_form import GoalForm
-from planners.model import ground
 from planners.planner import Planner, PlanResult, unreachable
 from planners.proposer import LanguageModelProposer
-from planners.verification import verify
 from robot_skills.errors import InputError
 from robot_skills.logic import Formula, parse
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Skill
+from robot_skills.symbolic.model import ground
+from robot_skills.symbolic.verification import verify
 from tests.planners.conftest import make_scene
 
 OBJECTS = ("red block", "green block", "blue cylinder", "yellow ball", "red ball", "blue bowl")

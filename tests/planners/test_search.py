@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from planners.invariants import exclusive_pair
-from planners.model import ground
-from planners.search import Verdict, search, search_in_order
-from planners.verification import verify
 from robot_skills.logic import Formula, parse
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Skill, SkillCall
+from robot_skills.symbolic.invariants import exclusive_pair
+from robot_skills.symbolic.model import ground
+from robot_skills.symbolic.search import Verdict, search, search_in_order
+from robot_skills.symbolic.verification import verify
 from tests.planners.conftest import make_scene
 
 BLOCKS = ("red block", "green block", "blue cylinder")

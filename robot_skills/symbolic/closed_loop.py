@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from planners.model import ground
-from planners.search import NODE_BUDGET, Verdict, search_in_order
-from planners.verification import verify
 from robot_skills.logic import Formula
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Outcome, Skill, SkillCall, Status
+from robot_skills.symbolic.model import ground
+from robot_skills.symbolic.search import NODE_BUDGET, Verdict, search_in_order
+from robot_skills.symbolic.verification import verify
 
 MAX_REPLANS = 3
 

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from planners.invariants import exclusive_pair
-from planners.model import Action, GroundModel
 from robot_skills.logic import And, Atom, Formula, Not, Or
 from robot_skills.skill import SkillCall
+from robot_skills.symbolic.invariants import exclusive_pair
+from robot_skills.symbolic.model import Action, GroundModel
 
 NODE_BUDGET = 50_000
 

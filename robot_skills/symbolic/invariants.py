@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
-from planners.model import GroundModel
 from robot_skills.logic import And, Atom, Formula
+from robot_skills.symbolic.model import GroundModel
 
 
 def exclusive_pair(goal: Formula, model: GroundModel) -> tuple[Atom, Atom] | None:
