@@ -339,12 +339,12 @@ class _Playback:
             self._states.extend([observation.state] * self._chunks.history)
         else:
             self._states.append(observation.state)
+        history = np.stack(self._states).astype(np.float32)
         if asks:
-            history = np.stack(self._states).astype(np.float32)
             self._queue.ask(step, PolicyInput(observation, history, self._text, self._skill))
         chunk, index = self._queue.at(step, self._wait)
         self._check_preempt()
-        action = check_action(chunk.actions[index], self._robot.spec.action)
+        action = check_action(chunk.at(index, history), self._robot.spec.action)
         end = float(chunk.end[index])
         self._robot.act(action)
         self.steps += 1

@@ -26,7 +26,7 @@ import numpy as np
 from robot_skills.errors import InputError, JobError, require
 from robot_skills.execution import Pending
 from robot_skills.library import SkillLibrary
-from robot_skills.policies.policy import Chunk, PolicyInput
+from robot_skills.policies.policy import Chunk, Correction, PolicyInput
 from robot_skills.robot import Float, Image, Observation
 
 log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class SkillServer:
         """The policy's cameras, history and number of actions to play."""
         return self._policy.cameras, self._policy.history, self._policy.execute
 
-    def predict(self, message: Message) -> tuple[Float, Float]:
-        """One inference: the chunk's actions (T, 7) and end probabilities (T,)."""
+    def predict(self, message: Message) -> tuple[Float, Float, Correction | None]:
+        """One inference: the chunk's actions (T, 7), end probabilities (T,), and its correction, if any."""
         images, state, at, history, text, skill = message
         # Copies, because what arrives is read-only and torch wants to share memory it may write to.
         writable = {camera: np.array(image) for camera, image in images.items()}
@@ -93,7 +93,8 @@ class SkillServer:
         finally:
             self._busy = False
             self._calls += 1
-        return np.asarray(chunk.actions, np.float32), np.asarray(chunk.end, np.float32)
+        actions, end = (np.asarray(numbers, np.float32) for numbers in (chunk.actions, chunk.end))
+        return actions, end, chunk.correction
 
     def health(self) -> dict[str, Any]:
         """How the actor is; answers while an inference runs."""

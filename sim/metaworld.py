@@ -1,8 +1,10 @@
 """MetaWorld's 50 tasks for a Sawyer arm (Yu et al. 2020; version 3 of the environments), with their experts.
 
     action   (4,) in [-1, 1]: dx dy dz, 1.0 = 0.01 m a control step, and gripper, -1 open, +1 closed
-    state    (4,): place of the hand in m (frame of the world, whose origin is the base) and the distance
-             of the fingers in m
+    state "hand"    (4,): place of the hand in m (frame of the world, whose origin is the base) and the
+                    distance of the fingers in m
+    state "oracle"  (39,): MetaWorld's own observation, now and a step ago: hand, objects and goal as the
+                    simulator knows them
 
 A control step is 0.0125 s. The experts read the simulator's state.
 """
@@ -27,6 +29,7 @@ FILM_CAMERA, FILM_SIZE = "corner2", (480, 480)
 #: MuJoCo's groups that hold what MetaWorld shows.
 GROUPS = (0, 1, 2)
 STATE_NAMES = ("ee.x", "ee.y", "ee.z", "gripper.opening")
+STATES = {"hand": STATE_NAMES, "oracle": tuple(f"oracle.{i}" for i in range(39))}
 ACTION = ActionSpace(("dx", "dy", "dz", "gripper"), (True, True, True, False), (-1.0,) * 4, (1.0,) * 4)
 #: The largest distance of the fingers in m, which MetaWorld counts as 1.
 WIDEST = 0.1
@@ -49,17 +52,22 @@ class MetaWorld:
         task: one of `tasks()`.
         cameras: name -> (height, width): "topview", "corner", "corner2" to "corner4", "behindGripper",
             "gripperPOV".
+        state: one of `STATES`.
 
     Raises:
-        InputError: MetaWorld is not installed, or there is no such task or camera.
+        InputError: MetaWorld is not installed, or there is no such task, camera or state.
     """
 
-    def __init__(self, task: str = "reach-v3", cameras: CameraSizes = DEFAULT_CAMERAS) -> None:
+    def __init__(
+        self, task: str = "reach-v3", cameras: CameraSizes = DEFAULT_CAMERAS, state: str = "hand"
+    ) -> None:
         if task not in tasks():
             raise unknown("MetaWorld task", task, tasks())
+        if state not in STATES:
+            raise unknown("state", state, STATES)
         package = require("metaworld", "metaworld")
-        self.task = task
-        self._spec = RobotSpec(f"metaworld-{task}", dict(cameras), CONTROL_RATE, STATE_NAMES, ACTION)
+        self.task, self._state = task, state
+        self._spec = RobotSpec(f"metaworld-{task}", dict(cameras), CONTROL_RATE, STATES[state], ACTION)
         observable = package.ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task}-goal-observable"]
         self._env: Any = observable(seed=0)
         self._env.max_path_length = 10**9  # episodes end where the caller ends them
@@ -106,13 +114,14 @@ class MetaWorld:
         self._env.data.mocap_pos[0] = self._env.data.body("hand").xpos
 
     def observe(self, cameras: Sequence[str] | None = None) -> Observation:
-        """Render the cameras asked for (None: all, (): none) and read hand and fingers."""
+        """Render the cameras asked for (None: all, (): none) and read the state."""
         names = self._spec.cameras if cameras is None else cameras
         for name in names:
             if name not in self._spec.cameras:
                 raise unknown("camera", name, self._spec.cameras)
         images = {name: self._draw(name, *self._spec.cameras[name]) for name in names}
-        state = np.append(self._seen[:3], self._seen[3] * WIDEST).astype(np.float32)
+        hand = np.append(self._seen[:3], self._seen[3] * WIDEST).astype(np.float32)
+        state = self.oracle() if self._state == "oracle" else hand
         return Observation(images, state, self._steps / CONTROL_RATE)
 
     def oracle(self) -> Float:

@@ -85,6 +85,7 @@ class Bench:
         score: what is reported beside success, in [0, 1]; None: nothing.
         text: the language argument.
         skill: name of the skill, for policies of several.
+        expert: what the simulator's own expert would do now, who reads its state; None: it has none.
     """
 
     world: World
@@ -93,6 +94,7 @@ class Bench:
     score: Callable[[], float] | None
     text: str
     skill: str
+    expert: Callable[[], Float] | None = None
 
 
 def is_suite(name: str) -> bool:
@@ -230,11 +232,12 @@ def _libero(task: SuiteTask, trained: Trained) -> Bench:
 
 def _metaworld(task: SuiteTask, trained: Trained) -> Bench:
     from sim.experts.metaworld import task_text
-    from sim.metaworld import STATE_NAMES, MetaWorld
+    from sim.metaworld import STATES, MetaWorld
 
-    _, columns = _features(task.suite, {"hand": STATE_NAMES}, trained)
-    world = MetaWorld(task.name, trained.cameras)
-    return Bench(_seen(world, columns), world.reset, world.success, None, task_text(task.name), task.name)
+    state, columns = _features(task.suite, STATES, trained)
+    world = MetaWorld(task.name, trained.cameras, state)
+    seen, text = _seen(world, columns), task_text(task.name)
+    return Bench(seen, world.reset, world.success, None, text, task.name, world.expert)
 
 
 def _pusht(trained: Trained) -> Bench:

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from robot_skills.library import CARD, SkillLibrary, read_card, skills_of
 if TYPE_CHECKING:
     from robot_skills.cli.film import Film
     from robot_skills.execution import ChunkSource, Step
+    from robot_skills.policies.policy import Policy
     from robot_skills.skill import Skill
     from robot_skills.training.evaluation import EpisodeResult
     from sim.tabletop.world import TabletopWorld
@@ -217,19 +218,30 @@ class TabletopRunner:
         """Load the policy and build the world."""
         import torch
 
-        from robot_skills.execution import LocalChunks
-        from robot_skills.policies.registry import load_policy, read_config
+        from robot_skills.policies.registry import load_policy
 
         # One thread everywhere: sums in another order would be other numbers in another process.
         torch.set_num_threads(1)
         policy = load_policy(Path(self.folder), self.execute)
+        world = self.world(policy.cameras)
+        return lambda seed: self.play(policy, world, seed)
+
+    def world(self, cameras: Sequence[str]) -> TabletopWorld:
+        """The tabletop as the folder's policy sees it."""
+        from robot_skills.policies.registry import read_config
+
         size = read_config(Path(self.folder)).get("image_size", 64)
         side = size if isinstance(size, int) else 64
         with silence():
             from sim.tabletop.world import TabletopWorld
 
-            world = TabletopWorld(cameras={camera: (side, side) for camera in policy.cameras})
-        return _Runner(self, world, LocalChunks(policy)).run
+            return TabletopWorld(cameras={camera: (side, side) for camera in cameras})
+
+    def play(self, policy: Policy, world: TabletopWorld, seed: int) -> EpisodeResult:
+        """One episode of a policy on the tabletop."""
+        from robot_skills.execution import LocalChunks
+
+        return _Runner(self, world, LocalChunks(policy)).run(seed)
 
 
 class _Runner:

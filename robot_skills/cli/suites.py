@@ -203,7 +203,7 @@ class _Runner:
     def run(self, number: int) -> EpisodeResult:
         task, seed = self._made_by.episode(number)
         bench = self._bench(task)
-        result = self._play(task, bench, seed)
+        result = play(self._policy, task, bench, seed)
         if self._made_by.videos is not None and not result.success:
             self._film(task, bench, seed, result)
         return result
@@ -220,23 +220,6 @@ class _Runner:
                 self._open = task, make_bench(task, self._trained)
         return self._open[1]
 
-    def _play(self, task: SuiteTask, bench: Bench, seed: int, film: Film | None = None) -> SuiteResult:
-        from robot_skills.training.rollout import rollout
-
-        bench.begin(seed)
-        played = _Played(bench, film)
-        rollout(self._policy, [played], lambda _: played.over, task.steps, bench.text, skill=bench.skill)
-        return SuiteResult(
-            seed=seed,
-            success=played.success,
-            status=(Status.SUCCEEDED if played.success else Status.TIMED_OUT).value,
-            reason="The task is done." if played.success else f"Not done after {played.steps} steps.",
-            steps=played.steps,
-            seconds=played.steps / bench.world.spec.control_rate,
-            call=_call(task),
-            score=None if bench.score is None else bench.score(),
-        )
-
     def _film(self, task: SuiteTask, bench: Bench, seed: int, result: EpisodeResult) -> None:
         from robot_skills.cli.film import RED, Film
 
@@ -247,9 +230,35 @@ class _Runner:
 
         with Film(path, camera, bench.text or task.name, bench.world.spec.control_rate) as film:
             film.caption(f"seed {seed}")
-            self._play(task, bench, seed, film)
+            play(self._policy, task, bench, seed, film)
             film.caption(result.reason, RED)
             film.shoot(1.0)
+
+
+def play(
+    policy: Policy,
+    task: SuiteTask,
+    bench: Bench,
+    seed: int,
+    film: Film | None = None,
+    steps: int | None = None,
+) -> SuiteResult:
+    """One episode of a policy in the world of a task; None: of as many steps as the suite allows."""
+    from robot_skills.training.rollout import rollout
+
+    bench.begin(seed)
+    played = _Played(bench, film)
+    rollout(policy, [played], lambda _: played.over, steps or task.steps, bench.text, skill=bench.skill)
+    return SuiteResult(
+        seed=seed,
+        success=played.success,
+        status=(Status.SUCCEEDED if played.success else Status.TIMED_OUT).value,
+        reason="The task is done." if played.success else f"Not done after {played.steps} steps.",
+        steps=played.steps,
+        seconds=played.steps / bench.world.spec.control_rate,
+        call=_call(task),
+        score=None if bench.score is None else bench.score(),
+    )
 
 
 class _Played:

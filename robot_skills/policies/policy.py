@@ -35,6 +35,18 @@ class PolicyInput:
     skill: str = ""
 
 
+class Correction(Protocol):
+    """What is made of a chunk's actions as they are played, from what the robot senses by then."""
+
+    def __call__(self, index: int, history: Float) -> Float:
+        """The action (A,) to play at a step of the chunk; asked once, at that step.
+
+        Args:
+            index: of the step in the chunk.
+            history: (H, S) float32, states at the last H control steps, the present last.
+        """
+
+
 @dataclass(frozen=True)
 class Chunk:
     """What a policy answers.
@@ -42,10 +54,16 @@ class Chunk:
     Attributes:
         actions: (T, 7) float32 in [-1, 1]; the first is for the moment of the observation.
         end: (T,) float32, the probability that the skill is over at that step.
+        correction: of a policy that looks again at every step; None plays the actions as they are.
     """
 
     actions: Float
     end: Float
+    correction: Correction | None = None
+
+    def at(self, index: int, history: Float) -> Float:
+        """The action (A,) to play at one of its steps, given the states (H, S) up to then."""
+        return self.actions[index] if self.correction is None else self.correction(index, history)
 
 
 #: What a phase of training logs: 0-d tensors, detached, so that nobody waits for the device; or numbers.

@@ -56,18 +56,18 @@ class JobProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, amount: float = 1.0, note: str = "") -> None:
-        """Count one step that handled `amount` units; `note` is shown beside the rate."""
-        self._done += 1
+    def advance(self, amount: float = 1.0, note: str = "", steps: int = 1) -> None:
+        """Count steps that handled `amount` units; `note` is shown beside the rate."""
+        self._done += steps
         self._amount += amount
         now = time.monotonic()
-        if now - self._marks[-1][0] > 1.0 or self._done == self._total:
+        if now - self._marks[-1][0] > 1.0 or self._done >= self._total:
             self._marks.append((now, self._done, self._amount))
             while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW:
                 self._marks.pop(0)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, note=escape(f"{self._speed()}  {note}"))
-        elif now - self._last_line > LINE_EVERY or self._done == self._total:
+        elif now - self._last_line > LINE_EVERY or self._done >= self._total:
             self._last_line = now
             line = f"{self._title}: {self._done}/{self._total}  {self._speed()}  {note}"
             self._console.print(escape(line.rstrip()), highlight=False, soft_wrap=True)
@@ -76,7 +76,7 @@ class JobProgress:
         (then, done, amount), (now, now_done, now_amount) = self._marks[0], self._marks[-1]
         if now_done == done or now <= then:
             return ""
-        left = (self._total - self._done) * (now - then) / (now_done - done)
+        left = max(self._total - self._done, 0) * (now - then) / (now_done - done)
         return f"{(now_amount - amount) / (now - then):.3g} {self._unit}/s, {duration(left)} left"
 
 

@@ -44,9 +44,9 @@ def rollout(
         inputs = [PolicyInput(observed[number], histories[number], text, skill) for number in running]
         chunks = policy.predict(inputs)
         for number, chunk in zip(running, chunks, strict=True):
-            world, actions = worlds[number], chunk.actions[: min(played, steps - step)]
-            for action in actions:
-                world.act(action)
+            world = worlds[number]
+            for index in range(min(played, steps - step, len(chunk.actions))):
+                world.act(chunk.at(index, histories[number]))
                 if done(number):
                     break
                 histories[number] = _follow(histories[number], world.observe(()).state)

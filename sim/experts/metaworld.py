@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +22,22 @@ from rich.console import Console
 
 from robot_skills.data.collection import FAILURES, Attempt, Failures
 from robot_skills.data.episode import Episode
-from robot_skills.data.meta import META
+from robot_skills.data.meta import META, Feature
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
+from robot_skills.policies.settings import check_choice
 from robot_skills.robot import Float, Observation
 from robot_skills.skill import SkillCall
 from robot_skills.training.configuration import from_mapping, read_yaml, to_mapping
 from robot_skills.training.parallel import map_in_order
 from robot_skills.training.progress import JobProgress
 from robot_skills.training.recipe import FIRST_VALIDATION_SEED
-from sim.metaworld import ACTION, CONTROL_RATE, STATE_NAMES, MetaWorld
+from sim.metaworld import ACTION, CONTROL_RATE, STATES, MetaWorld
 
 #: Steps that are recorded after the task has succeeded, and labelled as its end.
 HOLD = 8
+#: The extra feature that holds what was executed; labels are cleaner than that.
+EXECUTED = "executed"
 #: Where MetaWorld's observation holds the place of the first object.
 OBJECT = slice(4, 7)
 
@@ -51,6 +54,8 @@ class MetaWorldRecipe:
         cameras: of MetaWorld's model; "corner2" alone is the protocol's.
         image_size: (height, width) of every camera, pixels.
         steps: control steps after which a demonstration has failed.
+        state: what is recorded as the state, one of MetaWorld's `STATES`.
+        executed: whether the noisy actions that were executed are recorded too, beside the clean labels.
     """
 
     tasks: tuple[str, ...]
@@ -60,14 +65,21 @@ class MetaWorldRecipe:
     cameras: tuple[str, ...] = ("corner2",)
     image_size: tuple[int, int] = (84, 84)
     steps: int = 300
+    state: str = "hand"
+    executed: bool = False
 
     def __post_init__(self) -> None:
+        check_choice("state", self.state, tuple(STATES))
         if not self.tasks or self.episodes < 1 or self.steps <= HOLD or not 0 <= self.noise <= 1:
             raise InputError(
                 f"tasks names one at least, episodes is 1 or more, steps more than {HOLD}, noise 0 to 1."
             )
         if not 0 <= self.first_seed < FIRST_VALIDATION_SEED:
             raise InputError(f"first_seed lies in 0 to {FIRST_VALIDATION_SEED - 1}, not {self.first_seed}.")
+
+    def failure(self, task: str) -> str:
+        """Why a demonstration of a task was dropped."""
+        return f"{task}: no success in {self.steps} steps"
 
     @classmethod
     def read(cls, path: Path | str) -> MetaWorldRecipe:
@@ -89,10 +101,13 @@ class MetaWorldDemonstrator:
     def __call__(self) -> Callable[[int], Attempt]:
         """Build the world."""
         recipe = self.recipe
-        world = MetaWorld(self.task, {camera: recipe.image_size for camera in recipe.cameras})
+        cameras = {camera: recipe.image_size for camera in recipe.cameras}
+        world = MetaWorld(self.task, cameras, recipe.state)
 
         def attempt(seed: int) -> Attempt:
             episode = demonstrate(world, seed, recipe.noise, recipe.steps)
+            if episode is not None and not recipe.executed:
+                episode = replace(episode, extras={})
             return Attempt(
                 seed, episode, "" if episode else f"{self.task}: no success in {recipe.steps} steps"
             )
@@ -101,22 +116,26 @@ class MetaWorldDemonstrator:
 
 
 def demonstrate(world: MetaWorld, seed: int, noise: float, steps: int) -> Episode | None:
-    """Run a task's expert once; the seed fixes the scene and the noise. None if it does not succeed."""
+    """Run a task's expert once; the seed fixes the scene and the noise. None if it does not succeed.
+
+    What was executed is in the episode's extra feature "executed".
+    """
     rng = np.random.default_rng([seed, 77])
     world.reset(seed)
-    frames: list[tuple[Observation, Float, float, NDArray[np.float32]]] = []
+    frames: list[tuple[Observation, Float, float, NDArray[np.float32], Float]] = []
     over = 0
     while over < HOLD and len(frames) < steps:
         action, seen, place = world.expert(), world.observe(), world.oracle()[OBJECT].copy()
         over += bool(over or world.success())
-        frames.append((seen, action, float(over > 0), place))
         executed = action.copy()
         if not over:
             executed[:3] += rng.normal(0.0, noise, 3).astype(np.float32)
-        world.act(np.clip(executed, -1.0, 1.0))
+        executed = np.clip(executed, -1.0, 1.0)
+        frames.append((seen, action, float(over > 0), place, executed))
+        world.act(executed)
     if not over:
         return None
-    views, actions, ends, places = zip(*frames, strict=True)
+    views, actions, ends, places, executions = zip(*frames, strict=True)
     return Episode(
         images={name: np.stack([view.images[name] for view in views]) for name in world.spec.cameras},
         state=np.stack([view.state for view in views]),
@@ -127,6 +146,7 @@ def demonstrate(world: MetaWorld, seed: int, noise: float, steps: int) -> Episod
         call=SkillCall(world.task, {}),
         seed=seed,
         expert=f"scripted/{world.task} from simulator state",
+        extras={EXECUTED: np.stack(executions)},
     )
 
 
@@ -155,21 +175,25 @@ def collect_metaworld(
     fixed = to_mapping(recipe)
     if (folder / META).exists():
         store = EpisodeStore.open(folder, append=True)
-        if store.meta.info.get("recipe") != fixed:
+        # Read as a recipe, so that a setting that came after the store was begun has its default.
+        begun = from_mapping(MetaWorldRecipe, store.meta.info.get("recipe", {}), str(folder))
+        if begun != recipe:
             store.close()
             raise InputError(f"{folder} was collected with another recipe: name another folder.")
     else:
         cameras = {camera: recipe.image_size for camera in recipe.cameras}
-        names, info = STATE_NAMES, {"recipe": fixed, "simulator": "metaworld"}
+        names, info = STATES[recipe.state], {"recipe": fixed, "simulator": "metaworld"}
+        extras = {EXECUTED: Feature("<f4", (ACTION.size,), ACTION.names)} if recipe.executed else {}
         store = EpisodeStore.create(
-            folder, cameras, CONTROL_RATE, state_names=names, action=ACTION, info=info
+            folder, cameras, CONTROL_RATE, state_names=names, action=ACTION, info=info, extras=extras
         )
     with store:
         failures = Failures(folder / FAILURES, FIRST_VALIDATION_SEED)
         for task in recipe.tasks:
             done = [e.seed for e in store.episodes if e.call and e.call.skill == task and e.seed is not None]
-            first = 1 + max(done, default=recipe.first_seed - 1)
-            seeds = range(first, min(FIRST_VALIDATION_SEED, recipe.first_seed + 4 * recipe.episodes))
+            tried = {*done, *failures.seeds(recipe.failure(task))}
+            last = min(FIRST_VALIDATION_SEED, recipe.first_seed + 4 * recipe.episodes)
+            seeds = [seed for seed in range(recipe.first_seed, last) if seed not in tried]
             wanted = recipe.episodes - len(done)
             with (
                 JobProgress(console, task, recipe.episodes, "demonstrations", len(done)) as progress,
@@ -181,7 +205,7 @@ def collect_metaworld(
                     attempt = next(attempts, None)
                     if attempt is None:
                         raise InputError(
-                            f"The expert of {task} failed on too many of the seeds to {seeds.stop}."
+                            f"The expert of {task} failed on too many of the seeds to {last - 1}."
                         )
                     if attempt.episode is None:
                         failures.add(attempt.seed, attempt.reason)

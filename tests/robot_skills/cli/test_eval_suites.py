@@ -161,7 +161,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path, capsys: pytest.Capture
     pytest.importorskip("gym_pusht")
     four, seven = np.zeros((5, 4), np.float32), np.zeros((5, 7), np.float32)
     wide = str(trained_folder(tmp_path / "wide", seven, state_size=4, action_size=7))
-    many = str(trained_folder(tmp_path / "many", four, state_size=39, action_size=4))
+    many = str(trained_folder(tmp_path / "many", four, state_size=38, action_size=4))
     for arguments, words in (
         (["pusht"], "robot-skills eval pusht FOLDER"),
         (["pick", wide], "suite"),
@@ -169,7 +169,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path, capsys: pytest.Capture
         (["metaworld:50", wide], "0 to 49"),
         (["pusht", str(tmp_path / "none")], "is not a trained policy"),
         (["metaworld:0", wide], "actions of 7 numbers; metaworld takes 4"),
-        (["metaworld:0", many], "sees 39 numbers as its state; metaworld offers 4"),
+        (["metaworld:0", many], "sees 38 numbers as its state; metaworld offers 4"),
         (["metaworld:0", wide, "--library", str(tmp_path)], "takes neither"),
         (["metaworld:0", wide, "--execute", "2"], "no setting for the number of actions"),
     ):

@@ -1,0 +1,261 @@
+"""The update: critics on targets over n steps, the actor on the critics within a trust region.
+
+    y      = clip(r_n + discount * min over a random subset of heads Q'(s', a'), 0, 1)
+    critic   mean over heads of mean (Q_k - y)^2: every head has its own error
+    actor    -mean Q(s, a_base + bound * u) / mean |Q| + trust * mean |u|^2
+
+TD3 (Fujimoto et al. 2018), the subset of REDQ (Chen et al. 2021), Q divided by its size as TD3+BC (Fujimoto
+and Gu 2021) and DICE-RL have it, here against the distance from the base.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robot_skills.policies.policy import to_numpy
+from robot_skills.residual.config import LearnerConfig
+from robot_skills.residual.control import Controller, Correct, Explore, Reach
+from robot_skills.residual.networks import FARTHEST
+from robot_skills.residual.policy import ResidualPolicy
+from robot_skills.residual.replay import Batch, Replay, Trajectory
+from robot_skills.robot import Float
+
+Metrics = dict[str, float]
+
+
+class Learner:
+    """Learns the correction of a residual policy in place.
+
+    Args:
+        policy: whose actor and critics are learned.
+        config: how.
+        seed: of batches and of the noise in targets.
+    """
+
+    def __init__(self, policy: ResidualPolicy, config: LearnerConfig, seed: int) -> None:
+        self.policy, self.config = policy, config
+        policy.critics.norm = config.normalise
+        self.target = copy.deepcopy(policy.critics).requires_grad_(False)
+        self._critic_optimizer = torch.optim.Adam(
+            policy.critics.parameters(), config.learning_rate, fused=True
+        )
+        self._actor_optimizer = torch.optim.Adam(
+            policy.actor.parameters(), config.actor_learning_rate, fused=True
+        )
+        self._generator = torch.Generator().manual_seed(seed)
+        self.updates = 0
+        self._low, self._high = (policy._buffer(name) for name in ("action_low", "action_high"))
+        self._bound = policy._buffer("bound")
+
+    def replay(self) -> Replay:
+        """An empty replay for what this learns from."""
+        config, policy = self.config, self.policy.config
+        return Replay(
+            self.policy.layout.size, policy.action_size, config.n_step, config.gamma, config.bootstrap
+        )
+
+    def controller(self, rng: np.random.Generator | None) -> Controller:
+        """What practises as things stand; without a generator: what has been learned, unexplored."""
+        return self.snapshot().controller(rng)
+
+    def snapshot(self) -> Snapshot:
+        """What other processes practise with."""
+        return Snapshot(self.policy.correct(), self.config, self.policy.gripper)
+
+    # Learning -----------------------------------------------------------------------------------------
+
+    def learn(self, replay: Replay, updates: int, actor: bool = True) -> Metrics:
+        """Update critics so many times, and the actor in between.
+
+        Returns:
+            Means over these updates, empty if there were none; see `docs/residual.md`.
+        """
+        config, parts = self.config, dict[str, list[Tensor]]()
+        done = 0
+        while done < updates:
+            group = min(config.actor_every, updates - done)
+            batch = replay.sample(config.batch_size * group, config.demonstrations, self._generator)
+            order = torch.randperm(len(batch.reward), generator=self._generator)
+            batch = Batch(*(column[order] for column in batch))
+            logged = self._update_critics(batch, group)
+            if actor:
+                logged |= self._update_actor(_part(batch, slice(0, config.batch_size)))
+            for name, value in logged.items():
+                parts.setdefault(name, []).append(value)
+            done += group
+        self.updates += updates
+        return {name: float(torch.stack(values).mean()) for name, values in parts.items()}
+
+    def _update_critics(self, batch: Batch, group: int) -> dict[str, Tensor]:
+        config, critics = self.config, self.policy.critics
+        targets = self._targets(batch)
+        size, losses = len(targets) // group, []
+        distance = self._distance(batch.base, batch.action)
+        told = self._scaled(batch.action)
+        for k in range(group):
+            rows = slice(k * size, (k + 1) * size)
+            values = critics(batch.inputs[rows], told[rows], distance[rows])
+            loss = (values - targets[rows]).square().mean(1).sum()
+            self._critic_optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(critics.parameters(), config.gradient_clip)
+            self._critic_optimizer.step()
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.target.parameters()), list(critics.parameters()), config.tau)
+            losses.append(loss.detach() / critics.heads)
+        found = values.detach()
+        return {
+            "critic_loss": torch.stack(losses).mean(),
+            "q": found.mean(),
+            "disagreement": found.std(0).mean(),
+            "target": targets.mean(),
+        }
+
+    @torch.no_grad()
+    def _targets(self, batch: Batch) -> Tensor:
+        """(B,) what the critics should say."""
+        config = self.config
+        u = self.policy.actor(batch.next_inputs)
+        if config.smoothing:
+            noise = torch.randn(u.shape, generator=self._generator) * config.smoothing
+            u = (u + noise.clamp(-2 * config.smoothing, 2 * config.smoothing)).clamp(-1, 1)
+        action = self._moved(batch.next_base, u)
+        heads = torch.randperm(self.target.heads, generator=self._generator)[: config.subset]
+        distance = self._distance(batch.next_base, action)
+        following = self.target(batch.next_inputs, self._scaled(action), distance, heads)
+        targets: Tensor = batch.reward + batch.discount * following.min(0).values
+        return targets.clamp(0, 1) if config.clip_targets else targets
+
+    def _update_actor(self, batch: Batch) -> dict[str, Tensor]:
+        config, policy = self.config, self.policy
+        u = policy.actor(batch.inputs)
+        tried = u.detach().requires_grad_()
+        action = self._moved(batch.base, tried)
+        values = policy.critics(batch.inputs, self._scaled(action), self._distance(batch.base, action))
+        (slope,) = torch.autograd.grad(values.mean(0).sum(), tried)
+        found, size = u.detach(), values.detach().abs().mean().clamp_min(1e-3)
+        self._actor_optimizer.zero_grad()
+        u.backward((2 * config.trust * found - slope / size) / len(u))
+        torch.nn.utils.clip_grad_norm_(policy.actor.parameters(), config.gradient_clip)
+        self._actor_optimizer.step()
+        return {
+            "slope": slope.norm(dim=1).mean(),
+            "correction": found.abs().mean(),
+            "saturated": (found.abs() > 0.95).float().mean(),
+        }
+
+    def _moved(self, base: Tensor, u: Tensor) -> Tensor:
+        """As `Reach.apply`, where nothing limits workspace and speed."""
+        return torch.minimum(torch.maximum(base + u * self._bound, self._low), self._high)
+
+    def _distance(self, base: Tensor, action: Tensor) -> Tensor:
+        """As `Reach.distance`, cut off where the critics do."""
+        safe = torch.where(self._bound > 0, self._bound, torch.ones_like(self._bound))
+        return ((action - base) / safe * (self._bound > 0)).clamp(-FARTHEST, FARTHEST)
+
+    def _scaled(self, action: Tensor) -> Tensor:
+        """As `Reach.scaled`."""
+        return (2 * action - self._low - self._high) / (self._high - self._low)
+
+    def bias(self, trajectory: Trajectory) -> float:
+        """How far the critics' values of what was done lie above what came of it, on average.
+
+        What came of it is the discounted success; a time-out counts as none.
+        """
+        count = len(trajectory)
+        gone = np.arange(count - 1, -1, -1)
+        returns = trajectory.success * self.config.gamma**gone
+        return float((self.values(trajectory).mean(0) - returns).mean())
+
+    @torch.no_grad()
+    def values(self, trajectory: Trajectory) -> Float:
+        """The critics' values (H, T) of what was done."""
+        x = torch.from_numpy(self.policy.brain().normalise(trajectory.inputs))
+        base, action = torch.from_numpy(trajectory.base), torch.from_numpy(trajectory.action)
+        return to_numpy(self.policy.critics(x, self._scaled(action), self._distance(base, action)))
+
+    # What a checkpoint holds -----------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that learning goes on from, by name."""
+        tensors = {f"policy.{name}": value for name, value in self._own_state().items()}
+        tensors |= {f"target.{name}": value for name, value in self.target.state_dict().items()}
+        for part, optimizer in self._optimizers().items():
+            for index, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{part}.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
+        tensors["generator"] = self._generator.get_state()
+        tensors["updates"] = torch.tensor(self.updates)
+        return {name: value.detach().clone().contiguous() for name, value in tensors.items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `state`."""
+        self.policy.load_state_dict(_named(tensors, "policy."), strict=False)
+        self.target.load_state_dict(_named(tensors, "target."))
+        for part, optimizer in self._optimizers().items():
+            state: dict[int, dict[str, Any]] = {}
+            for name, value in _named(tensors, f"{part}.").items():
+                index, _, key = name.partition(".")
+                state.setdefault(int(index), {})[key] = value.clone()
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self._generator.set_state(tensors["generator"])
+        self.updates = int(tensors["updates"])
+
+    def actor_state(self) -> dict[str, Tensor]:
+        """The actor, to come back to."""
+        return {name: value.detach().clone() for name, value in self.policy.actor.state_dict().items()}
+
+    def restore_actor(self, state: Mapping[str, Tensor]) -> None:
+        """Come back to an actor; its optimizer begins anew, and the critics keep what they know."""
+        self.policy.actor.load_state_dict(dict(state))
+        self._actor_optimizer.state.clear()
+
+    def _own_state(self) -> dict[str, Tensor]:
+        return {
+            name: value for name, value in self.policy.state_dict().items() if not name.startswith("base.")
+        }
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"critic_optimizer": self._critic_optimizer, "actor_optimizer": self._actor_optimizer}
+
+
+class Snapshot:
+    """A correction and how it explores: picklable, for whoever practises.
+
+    Args:
+        correct: the correction.
+        config: of the learner.
+        gripper: (A,) which of an action's numbers are the gripper.
+    """
+
+    def __init__(self, correct: Correct, config: LearnerConfig, gripper: NDArray[np.bool_]) -> None:
+        self.correct, self._config, self._gripper = correct, config, gripper
+
+    @property
+    def reach(self) -> Reach:
+        """What an action may be."""
+        return self.correct.reach
+
+    def controller(self, rng: np.random.Generator | None) -> Controller:
+        """Explore with noise of a strength that is drawn for the episode; without a generator, not at all."""
+        if rng is None:
+            return self.correct
+        config, strength = self._config, rng.uniform()
+        sigma = np.where(self._gripper, config.gripper_noise, config.noise) * strength
+        return Explore(self.correct, sigma.astype(np.float32), config.memory, rng)
+
+
+def _part(batch: Batch, rows: slice) -> Batch:
+    return Batch(*(column[rows] for column in batch))
+
+
+def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

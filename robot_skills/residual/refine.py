@@ -1,0 +1,498 @@
+"""The practice of a skill: fill the replay with the base, learn its value, then correct, play and learn on.
+
+Episodes are played one after the other, or by several processes (Ray), each given the correction as it
+stands; what they play comes back in order. Every episode is on the disk before it is learned from, and what
+has been learned is in the checkpoint: a run that was killed learns again from the episodes since its last
+checkpoint and goes on. With one process, or in this one, that is bit for bit the run that was not killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from rich.console import Console
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from robot_skills.data.store import EpisodeStore
+from robot_skills.errors import InputError, JobError
+from robot_skills.policies.registry import load_policy
+from robot_skills.residual.arena import ArenaFactory, Order, Player, follow_base
+from robot_skills.residual.config import RefineConfig, ResidualConfig
+from robot_skills.residual.learner import Learner, Metrics, Snapshot
+from robot_skills.residual.log import FOLDER, open_log, to_episode, to_trajectory
+from robot_skills.residual.policy import ResidualPolicy
+from robot_skills.residual.replay import Replay, Trajectory
+from robot_skills.robot import ActionSpace
+from robot_skills.training.configuration import from_mapping, to_mapping
+from robot_skills.training.evaluation import EpisodeResult
+from robot_skills.training.memory import keep_freed_memory
+from robot_skills.training.metrics import MetricLog
+from robot_skills.training.parallel import map_in_order
+from robot_skills.training.progress import JobProgress
+from robot_skills.training.statistics import wilson_interval
+
+CHECKPOINT, FORMAT_VERSION = "checkpoint.safetensors", 1
+#: Episodes over which the success of practice is told.
+RECENT = 20
+#: Prefix of the best actor's tensors in a checkpoint.
+BEST = "best."
+
+
+@dataclass(frozen=True)
+class Look:
+    """An episode of an evaluation, to be played.
+
+    Attributes:
+        snapshot: what plays; None: the base as it is.
+    """
+
+    seed: int
+    snapshot: Snapshot | None
+
+
+Asked: TypeAlias = "Order | Look"
+Answer: TypeAlias = "Trajectory | EpisodeResult"
+
+
+@dataclass(frozen=True)
+class Practice:
+    """Makes, in its process, the function that plays what is asked for.
+
+    Attributes:
+        folder: of the trained base.
+        config: what is added to it.
+        arena: makes the world.
+    """
+
+    folder: str
+    config: ResidualConfig
+    arena: ArenaFactory
+
+    def __call__(self) -> Callable[[Asked], Answer]:
+        """Load the policy and build the world."""
+        # One thread everywhere: sums in another order would be other numbers in another process.
+        torch.set_num_threads(1)
+        arena = self.arena()
+        player = Player(self.policy(arena.action), arena)
+
+        def play(asked: Asked) -> Answer:
+            if isinstance(asked, Order):
+                return player.practise(asked)
+            controller = follow_base if asked.snapshot is None else asked.snapshot.controller(None)
+            return player.evaluate(controller, asked.seed)
+
+        return play
+
+    def policy(self, space: ActionSpace) -> ResidualPolicy:
+        """The base with a fresh correction, for a robot's actions."""
+        policy = ResidualPolicy(self.config, load_policy(Path(self.folder)))
+        policy.take_space(space)
+        return policy.eval()
+
+
+@dataclass
+class Position:
+    """Where a run is; what a checkpoint holds beside tensors.
+
+    Attributes:
+        episodes: learned from.
+        steps: control steps of these.
+        owed: updates that their steps have earned and that are not done.
+        filled: whether the replay is filled and the critics know the base's value.
+        evaluated: steps at which the last evaluation was begun; -1: none was.
+        base: success of the base on the evaluation's seeds, by seed.
+        best: successes of the best correction so far on them; it is the base's at first.
+        best_steps: at which it was evaluated.
+        rollbacks: how often a correction was taken back.
+        recent: whether the last episodes of practice succeeded.
+        seconds: wall time, by what it was spent on.
+    """
+
+    episodes: int = 0
+    steps: int = 0
+    owed: float = 0.0
+    filled: bool = False
+    evaluated: int = -1
+    base: dict[str, bool] = field(default_factory=dict)
+    best: int = -1
+    best_steps: int = 0
+    rollbacks: int = 0
+    recent: list[bool] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RefineResult:
+    """What a run came to.
+
+    Attributes:
+        steps, episodes: of practice.
+        position: where it ended.
+    """
+
+    steps: int
+    episodes: int
+    position: Position
+
+
+class Refiner:
+    """One run of practice: give it the parts, then call `run`.
+
+    Args:
+        learner: learns in place; its policy is left with the best correction.
+        config: how.
+        practice: plays episodes, in this process or in others.
+        demonstrations: labelled with the base's actions; may be none.
+        folder: where episodes, checkpoint and curves go.
+        console: where progress is shown.
+        workers: processes that play.
+        local: play in this process, without Ray.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        config: RefineConfig,
+        practice: Practice,
+        demonstrations: Sequence[Trajectory],
+        folder: Path,
+        console: Console,
+        workers: int = 1,
+        local: bool = True,
+    ) -> None:
+        self.learner, self.config, self._practice = learner, config, practice
+        self._demonstrations, self._folder, self._console = demonstrations, folder, console
+        self._workers, self._local = workers, local
+        self._position = Position()
+        self._best = self._candidate = learner.actor_state()
+        self._filling: list[Trajectory] = []
+        self._replay: Replay = learner.replay()
+        self._kept: deque[Trajectory] = deque()
+        self._looks: deque[Look] = deque()
+        self._seen: dict[str, list[EpisodeResult]] = {"base": [], "refined": []}
+        self._ordered = 0
+
+    def run(self, resume: bool = False) -> RefineResult:
+        """Practise for as many steps as are asked for, and leave the best correction in the policy.
+
+        Args:
+            resume: go on from the folder's checkpoint; without one, from the start.
+
+        Raises:
+            InputError: the folder holds a run already, of another configuration, or is damaged.
+            JobError: the base never succeeds and there is no demonstration; or the disk is full.
+        """
+        keep_freed_memory()
+        torch.set_num_threads(1)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._restore(resume)
+        policy = self.learner.policy
+        with (
+            open_log(self._folder, policy) as store,
+            MetricLog(self._folder, self._position.steps if self._position.filled else -1, ()) as log,
+            JobProgress(
+                self._console,
+                "practice",
+                self.config.steps,
+                "steps",
+                min(self._position.steps, self.config.steps),
+            ) as progress,
+        ):
+            self._read_back(store)
+            self._go_on(store, log, progress)
+        if self.config.evaluate_episodes:
+            policy.actor.load_state_dict(self._best)
+        return RefineResult(self._position.steps, self._position.episodes, self._position)
+
+    def _go_on(self, store: EpisodeStore, log: MetricLog, progress: JobProgress) -> None:
+        stream = map_in_order(self._practice, self._orders(), self._workers, self._local)
+        with contextlib.closing(stream):
+            while not self._finished():
+                self._schedule()
+                if self._kept and not self._looks and not self._looking():
+                    self._take(self._kept.popleft(), log, progress)
+                    continue
+                with self._timed("playing"):
+                    answer = next(stream)
+                if isinstance(answer, EpisodeResult):
+                    self._look(answer, log)
+                    continue
+                if self._position.filled and self._position.steps >= self.config.steps:
+                    continue  # other processes play on while the last evaluation runs
+                with self._timed("disk"):
+                    _keep(store, to_episode(answer, self.learner.policy))
+                self._take(answer, log, progress)
+
+    # What is asked for ----------------------------------------------------------------------------------
+
+    def _orders(self) -> Iterator[Asked]:
+        """What is to be played next, as things stand when it is asked for; endless."""
+        config = self.config
+        while True:
+            if self._looks:
+                yield self._looks.popleft()
+                continue
+            number = self._ordered
+            self._ordered += 1
+            fill = number < config.fill
+            share = config.fill_noise
+            explore = not fill or math.floor((number + 1) * share) > math.floor(number * share)
+            yield Order(
+                number,
+                seed=config.first_seed + number,
+                noise_seed=(config.seed, number, 1),
+                snapshot=self.learner.snapshot(),
+                explore=explore,
+            )
+
+    def _schedule(self) -> None:
+        """Ask for an evaluation where one is due: at first of the base, then of the correction."""
+        config, position = self.config, self._position
+        if self._looks or self._looking() or not config.evaluate_episodes:
+            return
+        first = config.evaluate_first_seed
+        seeds = range(first, first + config.evaluate_episodes)
+        if not position.base:
+            self._looks.extend(Look(seed, None) for seed in seeds)
+        elif position.filled and self._due():
+            position.evaluated = position.steps
+            snapshot, self._candidate = self.learner.snapshot(), self.learner.actor_state()
+            self._looks.extend(Look(seed, snapshot) for seed in seeds)
+
+    def _due(self) -> bool:
+        """Whether the correction is to be evaluated now."""
+        every, position = self.config.evaluate_every, self._position
+        last = max(position.evaluated, 0)
+        return position.steps // every > last // every or (
+            position.steps >= self.config.steps and position.evaluated < position.steps
+        )
+
+    def _looking(self) -> bool:
+        """Whether an evaluation has been begun and is not over."""
+        return bool(self._seen["base"] or self._seen["refined"])
+
+    def _finished(self) -> bool:
+        done = self._position.steps >= self.config.steps and self._position.filled
+        looking = bool(self._looks) or self._looking()
+        return done and not looking and not (self.config.evaluate_episodes and self._due())
+
+    # What comes back ------------------------------------------------------------------------------------
+
+    def _take(self, trajectory: Trajectory, log: MetricLog, progress: JobProgress) -> None:
+        """Learn from an episode."""
+        position, config = self._position, self.config
+        before = position.steps
+        position.episodes += 1
+        position.steps += len(trajectory)
+        position.recent = [*position.recent, trajectory.success][-RECENT:]
+        metrics: Metrics = {}
+        begins = not position.filled and position.episodes >= max(config.fill, 1)
+        if not position.filled:
+            self._filling.append(trajectory)
+            metrics = self._begin() if begins else {}
+        else:
+            self._add(trajectory)
+            position.owed += len(trajectory) * config.learner.updates
+            with self._timed("learning"):
+                metrics = self.learner.learn(self._replay, int(position.owed))
+            position.owed -= int(position.owed)
+        if metrics:
+            bias = self.learner.bias(trajectory)
+            values = {**metrics, "bias": bias, "practice": float(np.mean(position.recent))}
+            log.write("learning", {**values, "success": float(trajectory.success)}, position.steps)
+        rate = np.mean(position.recent)
+        progress.advance(len(trajectory), f"{rate:.0%} of the last {len(position.recent)}", len(trajectory))
+        passed = before // config.checkpoint_every < position.steps // config.checkpoint_every
+        if begins or (position.filled and (passed or position.steps >= config.steps)):
+            log.flush()
+            self._save()
+
+    def _begin(self) -> Metrics:
+        """The replay is full: fix how inputs are normalised, and have the critics learn the base's value.
+
+        Raises:
+            JobError: there is no success to learn from.
+        """
+        given = [*self._demonstrations, *self._filling]
+        successes = sum(one.success for one in self._filling)
+        if not successes and not self._demonstrations:
+            raise JobError(
+                f"The base failed in all of {len(self._filling)} episodes, and there are no demonstrations: "
+                "nothing tells what success is. Give --demonstrations, or train the skill further."
+            )
+        if successes == len(self._filling):
+            self._console.print("The base failed in none of its episodes: there is little to learn from.")
+        self.learner.policy.take_statistics(np.concatenate([one.inputs for one in given]))
+        for one in given:
+            self._add(one)
+        self._filling = []
+        self._position.filled = True
+        with self._timed("learning"):
+            return self.learner.learn(self._replay, self.config.learner.warm_up, actor=False)
+
+    def _add(self, trajectory: Trajectory) -> None:
+        self._replay.append(trajectory, self.learner.policy.brain().normalise(trajectory.inputs))
+
+    def _look(self, result: EpisodeResult, log: MetricLog) -> None:
+        """Take in an episode of an evaluation; when it was the last one, judge."""
+        position, count = self._position, self.config.evaluate_episodes
+        kind = "refined" if position.base else "base"
+        self._seen[kind].append(result)
+        if len(self._seen[kind]) < count:
+            return
+        results, self._seen[kind] = self._seen[kind], []
+        won = {str(one.seed): one.success for one in results}
+        if kind == "base":
+            position.base = won
+            position.best = sum(won.values())
+        self._judge(won, results, log)
+
+    def _judge(self, won: Mapping[str, bool], results: Sequence[EpisodeResult], log: MetricLog) -> None:
+        """Keep the correction if it is the best so far; take the best back if this one fell too far below."""
+        position, config = self._position, self.config
+        count, successes, steps = len(won), sum(won.values()), position.steps
+        gained = sum(won[seed] and not position.base[seed] for seed in won)
+        lost = sum(position.base[seed] and not won[seed] for seed in won)
+        rolled_back = successes < position.best - config.rollback * count
+        if successes >= position.best:
+            position.best, position.best_steps = successes, position.evaluated
+            self._best = self._candidate
+        elif rolled_back:
+            position.rollbacks += 1
+            self.learner.restore_actor(self._best)
+        lengths = [one.steps for one in results if one.success]
+        values = {
+            "episodes": float(count),
+            "successes": float(successes),
+            "base_successes": float(sum(position.base.values())),
+            "gained": float(gained),
+            "lost": float(lost),
+            "steps_to_success": float(np.mean(lengths)) if lengths else 0.0,
+            "rolled_back": float(rolled_back),
+        }
+        log.write("evaluation", values, steps, {"won": dict(won)})
+        low, high = (100 * bound for bound in wilson_interval(successes, count))
+        back = "; the best correction so far is taken back" if rolled_back else ""
+        self._console.print(
+            f"step {steps}: {successes} of {count} ({low:.0f} to {high:.0f} %), the base "
+            f"{sum(position.base.values())}; {gained} gained, {lost} lost{back}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if position.filled:
+            log.flush()
+            self._save()
+
+    # Checkpoints -------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        with self._timed("disk"):
+            tensors = self.learner.state() | {f"{BEST}{name}": value for name, value in self._best.items()}
+            told = {"position": asdict(self._position), "config": to_mapping(self.config)}
+            header = {"format_version": str(FORMAT_VERSION), "told": json.dumps(told)}
+            temporary = self._folder / f".{CHECKPOINT}.tmp"
+            with _enough_room(self._folder):
+                save_file(tensors, temporary, metadata=header)
+                temporary.replace(self._folder / CHECKPOINT)
+
+    def _restore(self, resume: bool) -> None:
+        """Take up the folder's checkpoint, if there is one.
+
+        Raises:
+            InputError: it is there and is not to be gone on with, of another configuration, or damaged.
+        """
+        path = self._folder / CHECKPOINT
+        begun = path.is_file() or (self._folder / FOLDER).exists()
+        if begun and not resume:
+            raise InputError(
+                f"{self._folder} holds a run already: go on with --resume, or name another folder."
+            )
+        if not path.is_file():
+            return
+        told, tensors = read_checkpoint(path)
+        config = to_mapping(from_mapping(RefineConfig, told["config"], str(path)))
+        own = to_mapping(self.config)
+        changed = sorted(key for key in own if own[key] != config[key] and key != "steps")
+        if changed:
+            raise InputError(
+                f"The run in {self._folder} was begun with other settings ({', '.join(changed)} differ); "
+                "refine in another folder."
+            )
+        self._position = Position(**told["position"])
+        self._best = {
+            name.removeprefix(BEST): tensors.pop(name) for name in list(tensors) if name.startswith(BEST)
+        }
+        self.learner.load(tensors)
+
+    def _read_back(self, store: EpisodeStore) -> None:
+        """Put practice on the disk into the replay; what came after the checkpoint is learned from anew."""
+        done = self._position.episodes
+        trajectories = [to_trajectory(store.read(number)) for number in range(len(store.episodes))]
+        if len(trajectories) < done:
+            raise InputError(
+                f"{store.folder} holds {len(trajectories)} episodes; its checkpoint has learned from {done}."
+            )
+        if self._position.filled:
+            for one in [*self._demonstrations, *trajectories[:done]]:
+                self._add(one)
+        self._kept = deque(trajectories[done:])
+        self._ordered = len(trajectories)
+
+    @contextlib.contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        seconds = self._position.seconds
+        seconds[part] = seconds.get(part, 0.0) + time.perf_counter() - began
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a checkpoint says, and its tensors.
+
+    Raises:
+        InputError: it is damaged, or of another format version.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            keys: list[str] = list(file.keys())
+            tensors = {key: file.get_tensor(key) for key in keys}
+        version, told = header["format_version"], json.loads(header["told"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}. Delete it: its episodes are kept.") from error
+    if version != str(FORMAT_VERSION):
+        raise InputError(f"{path} has format version {version}; this release reads {FORMAT_VERSION}.")
+    return told, tensors
+
+
+@contextlib.contextmanager
+def _enough_room(folder: Path) -> Iterator[None]:
+    """Say what to do where the disk is full.
+
+    Raises:
+        JobError: it is.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise JobError(
+            f"{folder} cannot be written: {error}. What was practised so far is kept: make room, and go on "
+            "with --resume."
+        ) from error
+
+
+def _keep(store: EpisodeStore, episode: Any) -> None:
+    with _enough_room(store.folder):
+        store.append(episode)

@@ -1,0 +1,183 @@
+"""The update: heads learn by themselves, a known chain is learned exactly, learning goes on from a state."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from robot_skills.policies.registry import load_policy
+from robot_skills.residual.config import LearnerConfig, ResidualConfig
+from robot_skills.residual.learner import Learner
+from robot_skills.residual.policy import ResidualPolicy
+from robot_skills.residual.replay import BASE, DEMONSTRATION, Trajectory
+from tests.robot_skills.residual.toy import LEARNER, RESIDUAL, SPACE
+
+
+def learner(base: Path, config: LearnerConfig = LEARNER, **changes: object) -> Learner:
+    policy = ResidualPolicy(dataclasses.replace(RESIDUAL, **changes), load_policy(base))  # type: ignore[arg-type]
+    policy.take_space(SPACE)
+    return Learner(policy.eval(), config, seed=0)
+
+
+def episode(
+    size: int, rows: int, success: bool, over: bool = True, move: Any = 0.0, seed: int = 0
+) -> Trajectory:
+    """States that tell the row, and a base that stands still."""
+    rng = np.random.default_rng(seed)
+    inputs = np.zeros((rows, size), np.float32)
+    inputs[:, 0] = np.linspace(-1, 1, rows)
+    base = np.zeros((rows, 3), np.float32)
+    action = (base + move + 0.01 * rng.normal(size=base.shape)).astype(np.float32)
+    return Trajectory(inputs, base, action, np.full(rows, BASE, np.uint8), success, over, seed)
+
+
+def filled(one: Learner, episodes: list[Trajectory]):
+    replay = one.replay()
+    for trajectory in episodes:
+        replay.append(trajectory, one.policy.brain().normalise(trajectory.inputs))
+    return replay
+
+
+def test_a_chain_of_known_values_is_learned(base: Path) -> None:
+    config = dataclasses.replace(
+        LEARNER, n_step=1, gamma=0.8, tau=0.05, smoothing=0.0, learning_rate=3e-3, gradient_clip=100.0
+    )
+    one = learner(base, config)
+    size = one.policy.layout.size
+    episodes = [episode(size, 5, True, seed=k) for k in range(10)]
+    replay = filled(one, episodes)
+    one.learn(replay, 600, actor=False)
+    values = one.values(episodes[0]).mean(0)
+    assert values == pytest.approx(0.8 ** np.arange(4, -1, -1), abs=0.05)
+    assert abs(one.bias(episodes[0])) < 0.05
+
+
+def test_values_come_back_over_n_steps_at_once(base: Path) -> None:
+    """With as many steps as the chain is long the targets are the returns, and need no bootstrap."""
+    config = dataclasses.replace(LEARNER, n_step=8, gamma=0.8, learning_rate=3e-3)
+    one = learner(base, config)
+    episodes = [episode(one.policy.layout.size, 5, True, seed=k) for k in range(10)]
+    metrics = one.learn(filled(one, episodes), 250, actor=False)
+    assert one.values(episodes[0]).mean(0) == pytest.approx(0.8 ** np.arange(4, -1, -1), abs=0.05)
+    assert metrics["target"] == pytest.approx(np.mean(0.8 ** np.arange(5)), abs=0.03)
+
+
+def test_a_time_limit_is_worth_what_the_critics_say_and_an_end_is_not(base: Path) -> None:
+    config = dataclasses.replace(LEARNER, n_step=1, gamma=0.9, learning_rate=3e-3, tau=0.05)
+    found = {}
+    for bootstrap in (True, False):
+        one = learner(base, dataclasses.replace(config, bootstrap=bootstrap))
+        size = one.policy.layout.size
+        late = episode(size, 5, False, over=False)
+        won = episode(size, 5, True)
+        # The same states: what ran out of time stood where others went on to succeed.
+        one.learn(filled(one, [late, won]), 500, actor=False)
+        found[bootstrap] = one.values(won).mean(0)[2]
+    assert found[True] > found[False] + 0.05
+
+
+def test_each_head_learns_from_its_own_error(base: Path) -> None:
+    """One head's weights move as they would if there were no other."""
+    together, alone = learner(base), learner(base)
+    trajectories = [episode(together.policy.layout.size, 6, True, seed=k) for k in range(4)]
+    batch = filled(together, trajectories).sample(64, 0.0, torch.Generator().manual_seed(1))
+    targets = torch.rand(64)
+    weights = []
+    for one, heads in ((together, slice(None)), (alone, slice(0, 1))):
+        critics = one.policy.critics
+        values = critics(batch.inputs, batch.action, one._distance(batch.base, batch.action))
+        loss = (values[heads] - targets).square().mean(1).sum()
+        loss.backward()
+        weights.append(critics.first_weight.grad[0].clone())
+    assert torch.allclose(*weights, atol=1e-7)
+    # And so does the learner's own update: errors of opposite sign do not cancel.
+    one = learner(base)
+    critics = one.policy.critics
+    with torch.no_grad():
+        critics.last_weight.zero_()
+        critics.last_bias.copy_(torch.tensor([0.5, -0.5, 0.0]).view(3, 1, 1))
+    before = critics.last_bias.detach().clone()
+    lost = [episode(one.policy.layout.size, 6, False, seed=k) for k in range(4)]
+    one.target.load_state_dict(critics.state_dict())
+    with torch.no_grad():
+        one.target.last_bias.zero_()
+    one.learn(filled(one, lost), 1, actor=False)
+    moved = (critics.last_bias - before).detach().flatten()
+    assert moved[0] < 0 < moved[1]
+
+
+def test_the_actor_goes_where_success_was(base: Path) -> None:
+    config = dataclasses.replace(
+        LEARNER, n_step=3, actor_learning_rate=3e-3, learning_rate=3e-3, trust=0.02, demonstrations=0.0
+    )
+    one = learner(base, config)
+    size = one.policy.layout.size
+    moves = np.random.default_rng(0).uniform(-0.28, 0.28, (60, 3)).astype(np.float32)
+    episodes = [episode(size, 6, move[0] > 0, move=move, seed=k) for k, move in enumerate(moves)]
+    replay = filled(one, episodes)
+    one.learn(replay, 200, actor=False)
+    x = torch.from_numpy(episodes[0].inputs)
+    assert torch.equal(one.policy.actor(x), torch.zeros(6, 3))
+    metrics = one.learn(replay, 400)
+    # Success hung on the sign of dx; from the first rows the critics know that it can be made good later.
+    assert one.policy.actor(x)[3:, 0].min() > 0.1
+    assert metrics["slope"] > 0
+    assert 0 <= metrics["saturated"] <= 1
+
+
+def test_trust_keeps_the_correction_small(base: Path) -> None:
+    sizes = []
+    for trust in (0.0, 3.0):
+        one = learner(base, dataclasses.replace(LEARNER, trust=trust, actor_learning_rate=3e-3))
+        size = one.policy.layout.size
+        episodes = [episode(size, 6, k % 2 == 0, move=0.2 * (-1) ** k, seed=k) for k in range(12)]
+        replay = filled(one, episodes)
+        one.learn(replay, 100, actor=False)
+        sizes.append(one.learn(replay, 200)["correction"])
+    assert sizes[1] < sizes[0] / 2
+
+
+def test_learning_goes_on_from_a_state_to_the_last_bit(base: Path) -> None:
+    def begin() -> tuple[Learner, object]:
+        one = learner(base)
+        size = one.policy.layout.size
+        episodes = [episode(size, 6, k % 2 == 0, move=0.1 * k - 0.3, seed=k) for k in range(6)]
+        return one, filled(one, episodes)
+
+    whole, replay = begin()
+    whole.learn(replay, 20)
+    whole.learn(replay, 20)
+    first, replay = begin()
+    first.learn(replay, 20)
+    state = first.state()
+    second, replay = begin()
+    second.load(state)
+    second.learn(replay, 20)
+    for name, value in whole.state().items():
+        assert torch.equal(value, second.state()[name]), name
+
+
+def test_an_odd_number_of_updates_is_done_as_asked(base: Path) -> None:
+    one = learner(base, dataclasses.replace(LEARNER, actor_every=4))
+    replay = filled(one, [episode(one.policy.layout.size, 6, True)])
+    assert one.learn(replay, 0) == {}
+    one.learn(replay, 7)
+    assert one.updates == 7
+    steps = {int(state["step"]) for state in one._critic_optimizer.state.values()}
+    assert steps == {7}
+
+
+def test_demonstrations_far_off_the_base_do_not_break_the_critics(base: Path) -> None:
+    one = learner(base)
+    far = episode(one.policy.layout.size, 6, True, move=0.0)
+    far = dataclasses.replace(
+        far, action=np.ones((6, 3), np.float32), tags=np.full(6, DEMONSTRATION, np.uint8)
+    )
+    metrics = one.learn(filled(one, [far]), 50)
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert ResidualConfig().bound < 1
