@@ -142,7 +142,7 @@ def press(state: State, args: Mapping[str, str]) -> Act:
     """
     cap = state.handles[args["target"]]
     depth = state.tool[2] - cap[2]
-    if state.pressed and not STOP < depth < ABOVE:
+    if predicates.pressed(state, args["target"]) and not STOP < depth < ABOVE:
         over = state.tool[2] > RETREAT - 0.02
         return towards(state, np.array([*state.tool[:2], RETREAT]), CLOSE), over
     goal = funnel(cap + lift(-0.025), distance_aside(state, cap), 0.008, 0.09)
@@ -153,7 +153,7 @@ def press(state: State, args: Mapping[str, str]) -> Act:
 
 def _slide(state: State, fixture: str, done: bool, sign: float) -> Act:
     handle = state.handles[fixture]
-    axis = OPENING[fixture] * sign
+    axis = sign * (state.furnishings[fixture].axis if fixture in state.furnishings else OPENING[fixture])
     aside = distance_aside(state, handle)
     low = state.tool[2] < handle[2] + 0.018
     if done and not (low and _room_left(state, fixture, sign)):
@@ -176,7 +176,7 @@ def _slide(state: State, fixture: str, done: bool, sign: float) -> Act:
 
 def _room_left(state: State, fixture: str, sign: float) -> bool:
     """Whether the slide is still short of its stop, so that a firm pull does not end at the threshold."""
-    slid = {"drawer": state.drawer, "door": state.door}[fixture] / predicates.TRAVEL[fixture]
+    slid = predicates.share_open(state, fixture)
     return slid < 0.92 if sign > 0 else slid > 0.04
 
 
@@ -214,6 +214,8 @@ def place_aim(state: State, args: Mapping[str, str]) -> Array:
         return np.array([*state.tray[:2], 0.025])
     if target == "table":
         return free_spot(state, args["object"])
+    if target in state.furnishings:
+        return state.furnishings[target].aim
     base = state.bodies[target]
     if base.kind == "bowl":
         return base.position
@@ -224,21 +226,30 @@ def free_spot(state: State, held: str) -> Array:
     """The free place on the table that is nearest to the tool, (3,)."""
     best, least = np.array([0.5, 0.0, 0.0]), np.inf
     others = [body for body in state.bodies.values() if body.name != held]
-    button = state.handles["button"][:2] + np.array([0.0, 0.02])
+    button = state.handles["button"][:2] + np.array([0.0, 0.02]) if "button" in state.handles else None
     for x in np.arange(0.38, 0.63, 0.02):
         for y in np.arange(-0.24, 0.10, 0.02):
             spot = np.array([x, y])
             gaps = [float(np.linalg.norm(body.position[:2] - spot)) - body.width / 2 for body in others]
-            gaps.append(float(np.linalg.norm(button - spot)) - 0.05)
+            if button is not None:
+                gaps.append(float(np.linalg.norm(button - spot)) - 0.05)
+            gaps += [_distance_to(item.area, spot) for item in state.furnishings.values()]
             cost = float(np.linalg.norm(state.tool[:2] - spot)) + 4.0 * max(0.0, 0.065 - min(gaps))
             if cost < least:
                 best, least = np.array([x, y, 0.0]), cost
     return best
 
 
+def _distance_to(area: tuple[float, float, float, float], spot: Array) -> float:
+    """How far a point, (2,) m, is from a rectangle x low, x high, y low, y high; 0 inside."""
+    x_low, x_high, y_low, y_high = area
+    nearest = np.clip(spot, (x_low, y_low), (x_high, y_high))
+    return float(np.linalg.norm(spot - nearest))
+
+
 def _surface(args: Mapping[str, str]) -> str:
     if args["relation"] == "in":
-        return "drawer" if args["target"] == "drawer" else "bowl"
+        return "drawer" if args["target"].endswith("drawer") else "bowl"
     return "table" if args["target"] == "table" else "object"
 
 

@@ -17,6 +17,7 @@ Part: TypeAlias = tuple[Vector, Vector, Vector]
 
 WOOD, LIGHT, DARK, STEEL = (0.45, 0.33, 0.24), (0.72, 0.58, 0.42), (0.16, 0.16, 0.18), (0.50, 0.52, 0.56)
 TABLE = (0.66, 0.64, 0.60)
+CAP = (0.93, 0.35, 0.55)
 LAMP_OFF, LAMP_ON = (0.22, 0.20, 0.16), (1.0, 0.95, 0.25)
 
 #: Front face of the cabinet, y; half its width, x; its height.
@@ -34,33 +35,41 @@ FRICTION, SPRING = 3.0, 4.0
 
 @dataclass(frozen=True)
 class Furniture:
-    """Body identifiers of what was built."""
+    """Body identifiers of what was built; None for what the scene is without."""
 
     table: int
-    cabinet: int
-    drawer: int
-    door: int
-    button: int
+    cabinet: int | None
+    drawer: int | None
+    door: int | None
+    button: int | None
 
 
 def build(client: Any, scene: Scene) -> Furniture:
     """Build the furniture of a scene in a PyBullet client."""
-    table = _boxes(client, [((0.40, 0.60, 0.02), (0.50, 0.0, -0.02), TABLE)])
-    client.changeDynamics(table, -1, lateralFriction=1.0)
+    table = boxes(client, [((0.40, 0.60, 0.02), (0.50, 0.0, -0.02), TABLE)])
+    friction = scene.variation.friction if scene.variation else 1.0
+    client.changeDynamics(table, -1, lateralFriction=friction)
+    drawer, door, lamp = (name not in scene.without for name in ("drawer", "door", "button"))
     furniture = Furniture(
         table,
-        _cabinet(client, scene.cabinet),
-        _drawer(client, scene),
-        _door(client, scene),
-        _button(client, scene),
+        _cabinet(client, scene.cabinet) if drawer else None,
+        _drawer(client, scene) if drawer else None,
+        _door(client, scene) if door else None,
+        button(client, *scene.button, CAP) if lamp else None,
     )
     light(client, furniture, scene.pressed)
     return furniture
 
 
 def light(client: Any, furniture: Furniture, on: bool) -> None:
-    """Switch the lamp."""
-    client.changeVisualShape(furniture.button, 1, rgbaColor=[*(LAMP_ON if on else LAMP_OFF), 1])
+    """Switch the lamp, where there is one."""
+    if furniture.button is not None:
+        light_button(client, furniture.button, on)
+
+
+def light_button(client: Any, body: int, on: bool) -> None:
+    """Switch the lamp of one button."""
+    client.changeVisualShape(body, 1, rgbaColor=[*(LAMP_ON if on else LAMP_OFF), 1])
 
 
 def _cabinet(client: Any, x: float) -> int:
@@ -72,16 +81,28 @@ def _cabinet(client: Any, x: float) -> int:
     ]
     halves = (wall / 2, depth / 2, HEIGHT / 2)
     parts.extend((halves, (x + side * HALF_WIDTH, middle, HEIGHT / 2), WOOD) for side in (-1, 1))
-    return _boxes(client, parts)
+    return boxes(client, parts)
 
 
 def _drawer(client: Any, scene: Scene) -> int:
     """The drawer's frame has its origin on the outer side of the front panel, at table height."""
+    parts = drawer_parts(TRAY_HALF, 0.012, LIGHT)
+    return slider(client, parts, (scene.cabinet, FACE, 0.002), (0, -1, 0), DRAWER_TRAVEL, scene.drawer)
+
+
+def drawer_parts(half: float, overlap: float, front: Vector) -> list[Part]:
+    """A front panel, a tray and a handle.
+
+    Args:
+        half: half the width of the tray, m.
+        overlap: how much further the front panel reaches to either side, m.
+        front: the panel's colour.
+    """
     wall, panel = 0.006, 0.010
-    length, half, top = TRAY_LENGTH, TRAY_HALF, TRAY_WALL
+    length, top = TRAY_LENGTH, TRAY_WALL
     back = panel + length
     parts: list[Part] = [
-        ((half + 0.012, panel / 2, 0.028), (0, panel / 2, 0.030), LIGHT),
+        ((half + overlap, panel / 2, 0.028), (0, panel / 2, 0.030), front),
         ((half, length / 2, 0.003), (0, panel + length / 2, 0.006), LIGHT),
         ((half, wall / 2, top / 2), (0, back, top / 2 + 0.003), LIGHT),
         ((0.035, 0.005, 0.019), (0, -2 * DRAWER_GAP - 0.005, 0.035), STEEL),
@@ -91,7 +112,7 @@ def _drawer(client: Any, scene: Scene) -> int:
             ((wall / 2, length / 2, top / 2), (side * half, panel + length / 2, top / 2 + 0.003), LIGHT)
         )
         parts.append(((0.004, DRAWER_GAP, 0.006), (side * 0.039, -DRAWER_GAP, 0.03), STEEL))
-    return _slider(client, parts, (scene.cabinet, FACE, 0.002), (0, -1, 0), DRAWER_TRAVEL, scene.drawer)
+    return parts
 
 
 def _door(client: Any, scene: Scene) -> int:
@@ -104,18 +125,17 @@ def _door(client: Any, scene: Scene) -> int:
         ((0.003, 0.05, 0.036), (x - 0.07, RAIL_Y - 0.055, 0.036), WOOD),
         ((0.003, 0.05, 0.036), (x + 0.07, RAIL_Y - 0.055, 0.036), WOOD),
     ]
-    _boxes(client, niche)
+    boxes(client, niche)
     parts: list[Part] = [((0.072, 0.004, 0.034), (0, 0.004, 0.037), LIGHT)]
     fin = (0.005, 0.028, 0.019)
     parts.extend((fin, (side * (HALF_GAP + 0.005), 0.036, 0.035), STEEL) for side in (-1, 1))
-    return _slider(client, parts, (x, RAIL_Y, 0.002), (-1, 0, 0), DOOR_TRAVEL, scene.door)
+    return slider(client, parts, (x, RAIL_Y, 0.002), (-1, 0, 0), DOOR_TRAVEL, scene.door)
 
 
-def _button(client: Any, scene: Scene) -> int:
-    """A plate with a sprung cap and a lamp; link 0 is the cap, link 1 the lamp."""
-    x, y = scene.button
+def button(client: Any, x: float, y: float, colour: Vector) -> int:
+    """A plate with a sprung cap and a lamp; link 0 is the cap, of this colour, link 1 the lamp."""
     plate = _shape(client, [((0.030, 0.050, 0.007), (0, 0, 0), DARK)])
-    cap = _shape(client, [((0.017, 0.017, 0.008), (0, 0, 0), (0.93, 0.35, 0.55))])
+    cap = _shape(client, [((0.017, 0.017, 0.008), (0, 0, 0), colour)])
     lamp = _shape(client, [((0.014, 0.014, 0.008), (0, 0, 0), LAMP_OFF)])
     body: int = client.createMultiBody(
         0, plate[0], plate[1], [x, y, 0.007], [0, 0, 0, 1],
@@ -149,14 +169,22 @@ def _shape(client: Any, parts: list[Part]) -> tuple[int, int]:
     return int(collision), int(visual)
 
 
-def _boxes(client: Any, parts: list[Part]) -> int:
+def boxes(client: Any, parts: list[Part]) -> int:
     """A fixed body of boxes."""
     collision, visual = _shape(client, parts)
     return int(client.createMultiBody(0, collision, visual))
 
 
-def _slider(client: Any, parts: list[Part], at: Vector, axis: Vector, travel: float, share: float) -> int:
-    """A body of boxes that slides along an axis between 0 and `travel`, with friction."""
+def slider(
+    client: Any,
+    parts: list[Part],
+    at: Vector,
+    axis: Vector,
+    travel: float,
+    share: float,
+    hinge: bool = False,
+) -> int:
+    """A body of boxes that slides along an axis between 0 and `travel`, or turns about it, with friction."""
     collision, visual = _shape(client, parts)
     body: int = client.createMultiBody(
         0, -1, -1, at, [0, 0, 0, 1],
@@ -168,7 +196,7 @@ def _slider(client: Any, parts: list[Part], at: Vector, axis: Vector, travel: fl
         linkInertialFramePositions=[[0, 0.05, 0.03]],
         linkInertialFrameOrientations=[[0, 0, 0, 1]],
         linkParentIndices=[0],
-        linkJointTypes=[client.JOINT_PRISMATIC],
+        linkJointTypes=[client.JOINT_REVOLUTE if hinge else client.JOINT_PRISMATIC],
         linkJointAxis=[axis],
     )  # fmt: skip
     client.changeDynamics(body, 0, jointLowerLimit=0.0, jointUpperLimit=travel, lateralFriction=0.8)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from robot_skills.logic import Atom
 from robot_skills.scene_graph import DIRECTIONS, RELATIONS, Entity, SceneGraph
 from sim.tabletop import predicates
+from sim.tabletop.predicates import Tolerances
 from sim.tabletop.state import Body, State
 
 #: What may be done with each kind of thing.
@@ -19,15 +20,33 @@ TAGS = {
     "door": ("openable",),
     "button": ("pressable",),
     "table": ("support",),
+    "box": ("openable", "container"),
+    "gate": ("openable",),
+    "lever": ("openable",),
+    "crate": ("container",),
+    "tray": ("container",),
+    "shelf": ("support",),
+    "plate": ("support",),
+    "pedestal": ("support",),
 }
 
 
-def scene_graph(state: State) -> SceneGraph:
-    """Every entity and every fact of a state."""
+def scene_graph(state: State, limits: Tolerances = predicates.STANDARD) -> SceneGraph:
+    """Every entity and every fact of a state.
+
+    Args:
+        state: the simulator's.
+        limits: the predicates' parameters.
+    """
     bodies = state.bodies.values()
-    fixtures = [Entity(name, name, frozenset(TAGS[name])) for name in ("drawer", "door", "button", "table")]
-    entities = (*(_entity(body) for body in bodies), *fixtures)
-    return SceneGraph(entities, frozenset([*_fluents(state), *fitting(entities)]), source="oracle")
+    present = [name for name in ("drawer", "door", "button") if name in state.handles]
+    fixtures = [Entity(name, name, frozenset(TAGS[name])) for name in (*present, "table")]
+    furnishings = [
+        Entity(item.name, item.kind, frozenset(TAGS[item.kind]), {"colour": item.colour})
+        for item in state.furnishings.values()
+    ]
+    entities = (*(_entity(body) for body in bodies), *fixtures, *furnishings)
+    return SceneGraph(entities, frozenset([*_fluents(state, limits), *fitting(entities)]), source="oracle")
 
 
 def fitting(entities: Sequence[Entity]) -> list[Atom]:
@@ -47,36 +66,39 @@ def _entity(body: Body) -> Entity:
     )
 
 
-def _fluents(state: State) -> list[Atom]:
+def _fluents(state: State, limits: Tolerances) -> list[Atom]:
     facts = []
     for name, body in state.bodies.items():
-        if predicates.holding(state, name):
+        if predicates.holding(state, name, limits):
             facts.append(Atom("holding", (name,)))
         if body.kind == "bowl":
             facts.append(Atom("on", (name, "table")))
             continue
-        where = _place(state, name)
+        where = _place(state, name, limits)
         if where is not None:
             facts.append(where)
-        ways = (way for way in DIRECTIONS if predicates.moved(state, name, way))
+        ways = (way for way in DIRECTIONS if predicates.moved(state, name, way, limits))
         facts.extend(Atom("moved", (name, way)) for way in ways)
-    for fixture in ("drawer", "door"):
-        if predicates.is_open(state, fixture):
+    furnishings = state.furnishings.values()
+    own = [name for name in ("drawer", "door") if name in state.handles]
+    for fixture in (*own, *(item.name for item in furnishings if item.travel > 0)):
+        if predicates.is_open(state, fixture, limits):
             facts.append(Atom("open", (fixture,)))
-        elif not predicates.is_closed(state, fixture):
+        elif not predicates.is_closed(state, fixture, limits):
             facts.append(Atom("ajar", (fixture,)))
-    if predicates.pressed(state, "button"):
-        facts.append(Atom("pressed", ("button",)))
-    return facts
+    lit = [name for name in ("button", *state.furnishings) if predicates.pressed(state, name)]
+    return [*facts, *(Atom("pressed", (name,)) for name in lit)]
 
 
-def _place(state: State, name: str) -> Atom | None:
+def _place(state: State, name: str, limits: Tolerances) -> Atom | None:
     """What the object is in or on: containers first, then supports, the table last."""
     bowls = [body.name for body in state.bodies.values() if body.kind == "bowl"]
-    for container in (*bowls, "drawer"):
+    furnishings = state.furnishings.values()
+    for container in (*bowls, "drawer", *(item.name for item in furnishings if item.rim > 0)):
         if predicates.inside(state, name, container):
             return Atom("in", (name, container))
-    for support in (*(other for other in state.bodies if other != name), "table"):
-        if predicates.on(state, name, support):
+    tops = (item.name for item in furnishings if item.rim == 0 and item.half[0] > 0)
+    for support in (*(other for other in state.bodies if other != name), *tops, "table"):
+        if predicates.on(state, name, support, limits):
             return Atom("on", (name, support))
     return None

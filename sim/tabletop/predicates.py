@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
 
 import numpy as np
 
+from robot_skills.errors import InputError
 from sim.tabletop.scene import DOOR_TRAVEL, DRAWER_TRAVEL, GRASPABLE
 from sim.tabletop.state import Body, State
 
-#: An object rests when its bottom is within this of what it stands on, m.
-CONTACT: Final = 0.012
-#: Held means both fingers touch it and it hangs at least this far above the table, m.
-LIFT: Final = 0.025
-#: Open from this share of the travel on; closed below the other.
-OPEN, CLOSED = 0.75, 0.12
-#: Pushed means this far along the direction, m, and no further aside than the share of it.
-PUSHED, ASIDE = 0.05, 0.6
+
+@dataclass(frozen=True)
+class Tolerances:
+    """The predicates' parameters.
+
+    Attributes:
+        contact: an object rests when its bottom is within this of what it stands on, m.
+        lift: held means that both fingers touch it and it hangs at least this far above the table, m.
+        open: open from this share of the travel on.
+        closed: closed below this share.
+        pushed: moved means this far along the direction, m ...
+        aside: ... and no further aside than this share of it.
+    """
+
+    contact: float = 0.012
+    lift: float = 0.025
+    open: float = 0.75
+    closed: float = 0.12
+    pushed: float = 0.05
+    aside: float = 0.6
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not all(value > 0 for value in vars(self).values()) or not self.closed < self.open < 1:
+            raise InputError(f"Tolerances are above 0, and closed < open < 1; not {self}.")
+
+
+STANDARD = Tolerances()
+#: What things may be put into and stood upon, by kind.
+CONTAINERS = frozenset({"drawer", "bowl", "box", "crate", "tray"})
+SUPPORTS = frozenset({"block", "cylinder", "shelf", "plate", "pedestal"})
 TRAVEL = {"drawer": DRAWER_TRAVEL, "door": DOOR_TRAVEL}
 #: As seen by the person at the robot's side: x forward, y left.
 HEADINGS = {
@@ -27,24 +51,30 @@ HEADINGS = {
 }
 
 
-def holding(state: State, name: str) -> bool:
+def holding(state: State, name: str, limits: Tolerances = STANDARD) -> bool:
     """The object is between both fingers and off the table."""
-    return name in state.gripped and state.bodies[name].bottom > LIFT
+    return name in state.gripped and state.bodies[name].bottom > limits.lift
 
 
-def on(state: State, name: str, support: str) -> bool:
+def on(state: State, name: str, support: str, limits: Tolerances = STANDARD) -> bool:
     """The object rests on the table or on another object, and is not held."""
     body = state.bodies[name]
-    if name in state.gripped and body.bottom > LIFT:
+    if name in state.gripped and body.bottom > limits.lift:
         return False
     if support == "table":
-        return abs(_standing_bottom(body)) < CONTACT and not inside(state, name, "drawer")
+        around = [item.name for item in state.furnishings.values() if item.rim > 0]
+        resting = abs(_standing_bottom(body)) < limits.contact
+        return resting and not any(inside(state, name, container) for container in ("drawer", *around))
+    if support in state.furnishings:
+        under = state.furnishings[support]
+        within = np.all(np.abs(body.position[:2] - under.place[:2]) < under.half)
+        return bool(within and abs(_standing_bottom(body) - under.place[2]) < limits.contact)
     base = state.bodies[support]
     if base.kind == "bowl" or name == support:
         return False
     aside = np.linalg.norm(body.position[:2] - base.position[:2])
     gap = _standing_bottom(body) - (base.position[2] + base.height / 2)
-    return bool(aside < base.width / 2 and abs(gap) < CONTACT and base.up[2] > 0.9)
+    return bool(aside < base.width / 2 and abs(gap) < limits.contact and base.up[2] > 0.9)
 
 
 def inside(state: State, name: str, container: str) -> bool:
@@ -53,7 +83,13 @@ def inside(state: State, name: str, container: str) -> bool:
     if name in state.gripped:
         return False
     x, y, z = body.position
+    if container in state.furnishings:
+        around = state.furnishings[container]
+        within = np.all(np.abs(body.position[:2] - around.place[:2]) < around.half)
+        return bool(within and z < around.place[2] + around.rim)
     if container == "drawer":
+        if "drawer" not in state.handles:
+            return False
         front = state.handles["drawer"][1] + 0.028 + 0.010
         across = abs(x - state.tray[0]) < 0.100
         return bool(across and front - 0.002 < y < front + 0.152 and z < 0.075)
@@ -62,28 +98,30 @@ def inside(state: State, name: str, container: str) -> bool:
     return bool(aside < 0.42 * bowl.width and z < bowl.position[2] + 0.035 and bowl.up[2] > 0.9)
 
 
-def is_open(state: State, fixture: str) -> bool:
-    """Drawer or door is open by three quarters of its travel."""
-    return _slid(state, fixture) > OPEN
+def is_open(state: State, fixture: str, limits: Tolerances = STANDARD) -> bool:
+    """Drawer, door or what else opens is open by three quarters of its travel."""
+    return share_open(state, fixture) > limits.open
 
 
-def is_closed(state: State, fixture: str) -> bool:
-    """Drawer or door is shut but for an eighth of its travel."""
-    return _slid(state, fixture) < CLOSED
+def is_closed(state: State, fixture: str, limits: Tolerances = STANDARD) -> bool:
+    """Drawer, door or what else opens is shut but for an eighth of its travel."""
+    return share_open(state, fixture) < limits.closed
 
 
 def pressed(state: State, button: str) -> bool:
     """The button's lamp is lit."""
+    if button in state.furnishings:
+        return state.furnishings[button].lit
     return button == "button" and state.pressed
 
 
-def moved(state: State, name: str, direction: str) -> bool:
+def moved(state: State, name: str, direction: str, limits: Tolerances = STANDARD) -> bool:
     """The object was pushed: at least 5 cm along the direction, mostly that way, and still on the table."""
     body = state.bodies[name]
     shift = (body.position - body.origin)[:2]
     along = float(shift @ HEADINGS[direction])
     aside = float(np.linalg.norm(shift - along * HEADINGS[direction]))
-    return along > PUSHED and aside < ASIDE * along and on(state, name, "table")
+    return along > limits.pushed and aside < limits.aside * along and on(state, name, "table", limits)
 
 
 def fits(item: str, relation: str, target: str) -> bool:
@@ -91,11 +129,15 @@ def fits(item: str, relation: str, target: str) -> bool:
     if item not in GRASPABLE:
         return False
     if relation == "in":
-        return target in ("drawer", "bowl")
-    return target == "table" or (target in ("block", "cylinder") and item != "ball")
+        return target in CONTAINERS
+    return target == "table" or (target in SUPPORTS and item != "ball")
 
 
-def _slid(state: State, fixture: str) -> float:
+def share_open(state: State, fixture: str) -> float:
+    """How far it is open, as a share of its travel."""
+    if fixture in state.furnishings:
+        furnished = state.furnishings[fixture]
+        return furnished.slid / furnished.travel
     return {"drawer": state.drawer, "door": state.door}[fixture] / TRAVEL[fixture]
 
 

@@ -38,6 +38,11 @@ DIMENSIONS: Mapping[str, Mapping[str, tuple[float, float]]] = {
 }
 GRASPABLE = ("block", "cylinder", "ball")
 FIXTURES = ("drawer", "door", "button", "table")
+#: Furniture that a scene may hold besides (see `furnishings`), any number of each, told apart by colour.
+FURNISHINGS = (
+    "box", "crate", "drawer", "button", "gate", "lever", "pedestal", "plate", "shelf", "tray",
+)  # fmt: skip
+TEXTURES = ("plain", "checks", "stripes")
 
 #: Where objects may stand, edges included: ((x low, x high), (y low, y high)). An open drawer's handle
 #: reaches y = 0.14, the door's y = -0.31, and the open hand 5.5 cm to either side.
@@ -87,6 +92,68 @@ class ObjectSpec:
 
 
 @dataclass(frozen=True)
+class FurnishingSpec:
+    """Furniture besides the drawer, the door and the button.
+
+    Attributes:
+        kind: see `FURNISHINGS`.
+        colour: by name; with the kind, it is what the thing is called.
+        position: of its middle when it is shut, x, y, m.
+        share: how far it is open, 0 to 1; of a button, 1 when its lamp is lit.
+    """
+
+    kind: str
+    colour: str
+    position: tuple[float, float]
+    share: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check names and range."""
+        if self.kind not in FURNISHINGS:
+            raise unknown("kind of furnishing", self.kind, FURNISHINGS)
+        if self.colour not in COLOURS:
+            raise unknown("colour", self.colour, COLOURS)
+        if len(self.position) != 2 or not all(math.isfinite(value) for value in self.position):
+            raise InputError(f"A furnishing stands at two finite numbers, not {self.position!r}.")
+        if not 0.0 <= self.share <= 1.0:
+            raise InputError(f"A furnishing's share is between 0 (shut) and 1 (open), not {self.share!r}.")
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"{self.colour} {self.kind}"
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How a scene differs from the plain one in physics and looks; the defaults are the plain ones.
+
+    Attributes:
+        mass: factor on the loose objects' mass.
+        friction: factor on the lateral friction of the loose objects and the table.
+        light: where the light comes from, (3,); None is the plain direction.
+        brightness: factor on how bright everything is.
+        table: colour of the table as policies see it; None is the plain one.
+        texture: of the table, one of `TEXTURES`.
+    """
+
+    mass: float = 1.0
+    friction: float = 1.0
+    light: Vector | None = None
+    brightness: float = 1.0
+    table: Vector | None = None
+    texture: str = "plain"
+
+    def __post_init__(self) -> None:
+        """Check the factors and the texture."""
+        for name in ("mass", "friction", "brightness"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is a factor above 0, not {getattr(self, name)!r}.")
+        if self.texture not in TEXTURES:
+            raise unknown("texture", self.texture, TEXTURES)
+
+
+@dataclass(frozen=True)
 class Camera:
     """A pinhole camera: fixed to the base, or to the hand when `mount` says so.
 
@@ -133,6 +200,9 @@ class Scene:
         gripper: where the gripper starts.
         closed: whether the gripper starts closed.
         cameras: name -> camera.
+        furnishings: more furniture; none in sampled scenes.
+        without: which of drawer, door and button are not there.
+        variation: of physics and looks.
     """
 
     objects: tuple[ObjectSpec, ...]
@@ -145,16 +215,22 @@ class Scene:
     gripper: Vector = (0.46, 0.0, 0.24)
     closed: bool = False
     cameras: Mapping[str, Camera] = field(default_factory=lambda: dict(CAMERAS))
+    furnishings: tuple[FurnishingSpec, ...] = ()
+    without: tuple[str, ...] = ()
+    variation: Variation | None = None
 
     def __post_init__(self) -> None:
-        """Check ranges, and that every object has a name of its own."""
+        """Check ranges, and that everything has a name of its own."""
         for name in ("drawer", "door"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InputError(f"{name} is between 0 (shut) and 1 (open), not {getattr(self, name)!r}.")
-        names = self.names()
+        names = [*self.names(), *(item.name for item in self.furnishings)]
         for name in names:
             if names.count(name) > 1:
                 raise InputError(f"Two objects are both called {name!r}: give one another colour or size.")
+        for name in self.without:
+            if name not in FIXTURES[:3]:
+                raise unknown("fixture to leave out", name, FIXTURES[:3])
 
     def names(self) -> list[str]:
         """What each object is called: colour and kind, with the size where that is not enough."""
@@ -201,8 +277,11 @@ class Scene:
         return cls(items, **{**values, **fixed})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, as the YAML file holds it."""
+        """Plain data, as the YAML file holds it; what sampled scenes never have only where there is any."""
         data = dataclasses.asdict(self)
+        for name in ("furnishings", "without", "variation"):
+            if not data[name]:
+                del data[name]
         return _plain(data)  # type: ignore[no-any-return]
 
     @classmethod
@@ -223,6 +302,12 @@ class Scene:
             if "cameras" in values:
                 given = {name: _build(Camera, item) for name, item in values["cameras"].items()}
                 values["cameras"] = {**CAMERAS, **given}
+            if "furnishings" in values:
+                values["furnishings"] = tuple(_build(FurnishingSpec, item) for item in values["furnishings"])
+            if "without" in values:
+                values["without"] = tuple(map(str, values["without"]))
+            if values.get("variation") is not None:
+                values["variation"] = _build(Variation, values["variation"])
             for name in ("button", "gripper"):
                 if name in values:
                     values[name] = tuple(float(value) for value in values[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,36 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Furnished:
+    """A furnishing.
+
+    Attributes:
+        place: middle of the floor inside it, or of its top, (3,) m.
+        half: half the extents of that surface, (2,) m.
+        rim: height above `place` below which a thing's centre is inside, m; 0 where nothing can be.
+        aim: where to put things down: `place`, or the middle of the part that can be reached, (3,) m.
+        slid: how far it is open, m along the way of its handle.
+        travel: how far it can be opened, m; 0 where there is nothing to open.
+        axis: the direction in which its handle moves when it opens, (3,) unit length.
+        lit: whether its lamp is lit.
+        area: what it and its movement cover of the table: x low, x high, y low, y high, m.
+    """
+
+    name: str
+    kind: str
+    colour: str
+    place: Array
+    half: Array
+    rim: float
+    aim: Array
+    slid: float
+    travel: float
+    axis: Array
+    lit: bool
+    area: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
 class State:
     """Everything that a predicate may look at, at one moment.
 
@@ -52,8 +82,10 @@ class State:
         drawer: how far the drawer is out, m.
         door: how far the door is slid, m.
         pressed: whether the button's lamp is lit.
-        handles: drawer, door, button -> the point where the gripper acts on it, (3,) m.
+        handles: drawer, door, button, furnishing -> the point where the gripper acts on it, (3,) m; only of
+            those that are there.
         tray: centre of the space in the drawer, (3,) m.
+        furnishings: name -> furnishing.
     """
 
     bodies: Mapping[str, Body]
@@ -66,3 +98,4 @@ class State:
     pressed: bool
     handles: Mapping[str, Array]
     tray: Array
+    furnishings: Mapping[str, Furnished] = field(default_factory=dict)

@@ -5,6 +5,7 @@ A control step is 0.1 s: 12 physics steps of 1/120 s. `observe` renders only the
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,9 @@ from robot_skills.errors import unknown
 from robot_skills.robot import Float, Image, Observation, RobotSpec, check_action
 from sim.tabletop import fixtures, shapes
 from sim.tabletop.arm import Arm, Kinematics
-from sim.tabletop.scene import CAMERAS, DRAWER_TRAVEL, Camera, Scene
+from sim.tabletop.background import paint
+from sim.tabletop.furnishings import Furnishing
+from sim.tabletop.scene import CAMERAS, DOOR_TRAVEL, DRAWER_TRAVEL, Camera, Scene, Variation
 from sim.tabletop.state import Body, State
 
 Array = NDArray[np.float64]
@@ -50,6 +53,7 @@ class Snapshot:
     pressed: bool
     steps: int
     origins: Mapping[str, Array]
+    lit: frozenset[str] = frozenset()
 
 
 class TabletopWorld:
@@ -91,6 +95,9 @@ class TabletopWorld:
             for name, spec in zip(scene.names(), scene.objects, strict=True)
         }
         self._specs = dict(zip(scene.names(), scene.objects, strict=True))
+        self._furnishings = {spec.name: Furnishing(client, spec) for spec in scene.furnishings}
+        if scene.variation is not None:
+            self._vary(scene.variation)
         self.arm = Arm(client, self._kinematics)
         self.arm.place(np.array(scene.gripper), scene.closed)
         self._pressed, self._steps = scene.pressed, 0
@@ -157,14 +164,19 @@ class TabletopWorld:
         view = self._camera(camera)
         tall, wide = height * SUPERSAMPLE, width * SUPERSAMPLE
         projection = pybullet.computeProjectionMatrixFOV(view.fov, width / height, NEAR, FAR)
+        matrix, vary = self._view_matrix(view), self._variation
         _, _, picture, depth, _ = client.getCameraImage(
-            wide, tall, self._view_matrix(view), projection, shadow=int(film), lightDirection=LIGHT,
-            lightAmbientCoeff=0.55, lightDiffuseCoeff=0.45, lightSpecularCoeff=0.0,
+            wide, tall, matrix, projection, shadow=int(film), lightDirection=vary.light or LIGHT,
+            lightAmbientCoeff=0.55 * vary.brightness, lightDiffuseCoeff=0.45 * vary.brightness,
+            lightSpecularCoeff=0.0,
             renderer=client.ER_TINY_RENDERER, flags=client.ER_NO_SEGMENTATION_MASK,
         )  # fmt: skip
         rgb = np.asarray(picture, np.uint8).reshape(tall, wide, 4)[..., :3]
         nothing = np.asarray(depth, np.float32).reshape(tall, wide) > 0.9999
-        rgb = np.where(nothing[..., None], np.uint8(SKY) if film else TABLE_SEEN, rgb).astype(np.uint16)
+        seen: Any = np.uint8(SKY) if film else TABLE_SEEN
+        if not film and (vary.table is not None or vary.texture != "plain"):
+            seen = paint(vary, TABLE_SEEN, matrix, view.fov, (tall, wide))
+        rgb = np.where(nothing[..., None], seen, rgb).astype(np.uint16)
         summed = rgb[0::2] + rgb[1::2]
         halved: Image = ((summed[:, 0::2] + summed[:, 1::2] + 2) >> 2).astype(np.uint8)
         return halved
@@ -184,8 +196,10 @@ class TabletopWorld:
         )[4]  # fmt: skip
         seen = np.asarray(bodies, np.int64).reshape(height, width)
         seen = np.where(seen < 0, -1, seen & 0xFFFFFF)  # the upper bits are the link
-        known = {furniture.cabinet: "drawer", furniture.drawer: "drawer", furniture.door: "door"}
-        known |= {furniture.button: "button", self.arm.body: "robot"}
+        parts = {furniture.cabinet: "drawer", furniture.drawer: "drawer", furniture.door: "door"}
+        parts |= {furniture.button: "button", self.arm.body: "robot"}
+        known = {body: name for body, name in parts.items() if body is not None}
+        known |= {body: name for name, item in self._furnishings.items() for body in item.bodies}
         known |= {body: name for name, body in self._objects.items()}
         names = sorted({*known.values(), ""})
         table = np.full(max(seen.max(), *known) + 2, names.index(""))
@@ -196,11 +210,10 @@ class TabletopWorld:
 
     def state(self) -> State:
         """Everything that predicates and experts may look at."""
-        client, furniture = self._client, self._furniture
+        furniture = self._furniture
         position, rotation = self.arm.tool()
         gripped = self.arm.gripped()
-        drawer = float(client.getJointState(furniture.drawer, 0)[0])
-        door = float(client.getJointState(furniture.door, 0)[0])
+        drawer, door = self._slid(furniture.drawer), self._slid(furniture.door)
         return State(
             bodies={name: self._body(name) for name in self._objects},
             tool=position,
@@ -212,6 +225,7 @@ class TabletopWorld:
             pressed=self._pressed,
             handles=self._handles(drawer, door),
             tray=self._tray(drawer),
+            furnishings={name: item.state() for name, item in self._furnishings.items()},
         )
 
     def save(self) -> Snapshot:
@@ -220,6 +234,7 @@ class TabletopWorld:
         return Snapshot(
             self._episode, self._client.saveState(), arm.position.copy(), arm.rotation.copy(),
             arm.joints.copy(), arm.grip, self._pressed, self._steps, dict(self._origins),
+            frozenset(name for name, item in self._furnishings.items() if item.lit),
         )  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -236,11 +251,81 @@ class TabletopWorld:
         arm.joints, arm.grip = snapshot.joints.copy(), snapshot.grip
         self._pressed, self._steps, self._origins = snapshot.pressed, snapshot.steps, dict(snapshot.origins)
         fixtures.light(self._client, self._furniture, self._pressed)
+        for name, item in self._furnishings.items():
+            item.light(name in snapshot.lit)
         arm.drive()  # motor targets are not part of what PyBullet saves
 
     def forget(self, snapshot: Snapshot) -> None:
         """Free the memory of a snapshot."""
         self._client.removeState(snapshot.physics)
+
+    def put(self, name: str, position: ArrayLike, yaw: float = 0.0) -> None:
+        """Put a loose object at a position, (3,) m, at rest, without moving it through space."""
+        turn = [0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2)]
+        body = self._objects[name]
+        self._client.resetBasePositionAndOrientation(body, np.asarray(position, float).tolist(), turn)
+        self._client.resetBaseVelocity(body, [0, 0, 0], [0, 0, 0])
+
+    def slide(self, fixture: str, share: float) -> None:
+        """Open a drawer, a door or a furnishing so far, 0 to 1, without moving it through space."""
+        furniture = self._furniture
+        own = {"drawer": (furniture.drawer, DRAWER_TRAVEL), "door": (furniture.door, DOOR_TRAVEL)}
+        body, travel = own.get(fixture, (None, 0.0))
+        if body is not None:
+            self._client.resetJointState(body, 0, share * travel)
+        elif fixture in self._furnishings:
+            self._furnishings[fixture].slide(share)
+        else:
+            raise unknown("thing that opens", fixture, (*own, *self._furnishings))
+
+    def light(self, button: str, on: bool) -> None:
+        """Switch a button's lamp."""
+        if button in self._furnishings:
+            self._furnishings[button].light(on)
+        else:
+            self._pressed = on
+            fixtures.light(self._client, self._furniture, on)
+
+    def speed(self) -> float:
+        """Of the fastest loose object, m/s."""
+        linear = (self._client.getBaseVelocity(body)[0] for body in self._objects.values())
+        return max((float(np.linalg.norm(velocity)) for velocity in linear), default=0.0)
+
+    def penetration(self) -> float:
+        """How deep the most deeply sunk loose object is in something else, m."""
+        self._client.performCollisionDetection()
+        found = (self._client.getContactPoints(bodyA=body) for body in self._objects.values())
+        return max((-float(contact[8]) for contacts in found for contact in contacts), default=0.0)
+
+    def digest(self) -> str:
+        """A hash of the physical state to the last bit."""
+        state = self.state()
+        rows = [state.tool, state.rotation, np.array([state.drawer, state.door, state.opening])]
+        for body in state.bodies.values():
+            rows += [body.position, body.up]
+        rows += [np.array([item.slid, item.lit]) for item in state.furnishings.values()]
+        return hashlib.sha256(b"".join(np.ascontiguousarray(row).tobytes() for row in rows)).hexdigest()
+
+    def arm_hits(self, position: ArrayLike, deeper: float = 0.004) -> set[str]:
+        """What the arm would be in with its open hand down at a position, (3,) m; the scene is as before.
+
+        Names of things that it sinks into by more than `deeper` m; "unreachable" when inverse kinematics
+        leaves the tool more than 5 mm away.
+        """
+        saved = self.save()
+        try:
+            self.arm.place(np.asarray(position, float), closed=False)
+            if np.linalg.norm(self.arm.tool()[0] - np.asarray(position)) > 0.005:
+                return {"unreachable"}
+            self._client.performCollisionDetection()
+            contacts = self._client.getContactPoints(bodyA=self.arm.body)
+            sunk = {contact[2] for contact in contacts if contact[8] < -deeper}
+            names = {body: name for name, body in self._objects.items()}
+            names |= {body: name for name, item in self._furnishings.items() for body in item.bodies}
+            return {names.get(body, "furniture") for body in sunk - {self.arm.body}}
+        finally:
+            self.restore(saved)
+            self.forget(saved)
 
     def close(self) -> None:
         """Free the physics clients."""
@@ -252,10 +337,28 @@ class TabletopWorld:
         client, button = self._client, self._furniture.button
         for _ in range(SUBSTEPS):
             client.stepSimulation()
-            if not self._pressed and client.getJointState(button, 0)[0] > 0.5 * fixtures.CAP_TRAVEL:
+            if not self._pressed and self._slid(button) > 0.5 * fixtures.CAP_TRAVEL:
                 self._pressed = True
                 fixtures.light(client, self._furniture, True)
+            for item in self._furnishings.values():
+                item.press()
         self._steps += 1
+
+    def _slid(self, body: int | None) -> float:
+        return 0.0 if body is None else float(self._client.getJointState(body, 0)[0])
+
+    @property
+    def _variation(self) -> Variation:
+        assert self.scene is not None, "reset() the world before rendering it"
+        return self.scene.variation or Variation()
+
+    def _vary(self, variation: Variation) -> None:
+        """Change the loose objects' mass and friction; the table's friction was set when it was built."""
+        for body in self._objects.values():
+            mass = self._client.getDynamicsInfo(body, -1)[0]
+            self._client.changeDynamics(
+                body, -1, mass=mass * variation.mass, lateralFriction=variation.friction
+            )
 
     def _pose(self, name: str) -> tuple[Array, Array]:
         position, turn = self._client.getBasePositionAndOrientation(self._objects[name])
@@ -274,11 +377,16 @@ class TabletopWorld:
         assert self.scene is not None
         scene, grip = self.scene, fixtures.GRIP_HEIGHT
         x, y = scene.button
-        return {
+        points = {
             "drawer": np.array([scene.cabinet, fixtures.FACE - drawer - fixtures.DRAWER_GAP, grip]),
             "door": np.array([scene.rail - door, fixtures.RAIL_Y + fixtures.DOOR_GAP, grip]),
             "button": np.array([x, y + fixtures.CAP_OFFSET, fixtures.CAP_TOP]),
         }
+        handles = {name: point for name, point in points.items() if name not in scene.without}
+        for name, item in self._furnishings.items():
+            if (handle := item.handle()) is not None:
+                handles[name] = handle
+        return handles
 
     def _tray(self, drawer: float) -> Array:
         """Middle of the part of the drawer that is out; with the drawer shut, of all of it."""
