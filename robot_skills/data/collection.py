@@ -140,6 +140,10 @@ class Failures:
         if lines:
             write_text(path, "".join(json.dumps(line) + "\n" for line in self._kept))
 
+    def seeds(self, reason: str) -> set[int]:
+        """The seeds that failed for this reason."""
+        return {line["seed"] for line in self._kept if line["reason"] == reason}
+
     def add(self, seed: int, reason: str) -> None:
         """Count a seed that failed."""
         self.reasons[reason] += 1

@@ -6,7 +6,9 @@ from rich.console import Console
 
 pytest.importorskip("metaworld")
 
+from robot_skills.data.collection import FAILURES
 from robot_skills.errors import InputError
+from sim.experts import metaworld
 from sim.experts.metaworld import HOLD, MetaWorldRecipe, collect_metaworld, task_text
 
 RECIPE = MetaWorldRecipe(("button-press-v3", "drawer-close-v3"), episodes=2, image_size=(32, 32), steps=200)
@@ -28,6 +30,27 @@ def test_a_collection_that_was_stopped_goes_on_and_gives_the_same(tmp_path) -> N
     other = MetaWorldRecipe(RECIPE.tasks, episodes=3, image_size=(32, 32), steps=200)
     with pytest.raises(InputError, match="another recipe"):
         collect_metaworld(other, tmp_path / "whole", console)
+
+
+def test_seeds_that_failed_are_neither_tried_nor_counted_again(tmp_path, monkeypatch) -> None:
+    recipe, console = MetaWorldRecipe(("drawer-close-v3",), 2, image_size=(32, 32)), Console(quiet=True)
+    tried: list[int] = []
+    real = metaworld.demonstrate
+
+    def demonstrate(world, seed, *rest):
+        if seed == 2 and seed not in tried:
+            tried.append(seed)
+            raise KeyboardInterrupt
+        tried.append(seed)
+        return None if seed == 0 else real(world, seed, *rest)
+
+    monkeypatch.setattr(metaworld, "demonstrate", demonstrate)
+    with pytest.raises(KeyboardInterrupt):
+        collect_metaworld(recipe, tmp_path / "store", console)
+    store = collect_metaworld(recipe, tmp_path / "store", console)
+    assert tried == [0, 1, 2, 2]
+    assert [episode.seed for episode in store.episodes] == [1, 2]
+    assert len((tmp_path / "store" / FAILURES).read_text().splitlines()) == 1
 
 
 def test_bad_settings_are_named(tmp_path) -> None:
