@@ -1,4 +1,4 @@
-"""Success by the number of demonstrations: STAR, ACT and Diffusion Policy on one skill of the tabletop.
+"""Success by the number of demonstrations: STAR and its rivals on one skill of the tabletop.
 
     python benchmarks/data_curve.py collect     the demonstrations: 10, 30, 100 and 300, from seed 0 on
     python benchmarks/data_curve.py train       every policy on each of them; passes over what is trained
@@ -32,6 +32,7 @@ NAMES: Mapping[str, str] = {
     "star": "STAR",
     "act": "ACT",
     "diffusion_unet": "Diffusion Policy, U-Net",
+    "bc_mlp": "behaviour cloning, MLP",
 }
 OUT, FIRST_TEST = Path("out/data_curve"), 1_000_000
 

@@ -114,6 +114,7 @@ class StarConfig(VisuomotorConfig):
             codebooks as many times as it has segments. 1: the whole chunk is one motion.
         autoregressive: whether a code is predicted from those before it; false is the paper's ablation,
             codes independent given the context.
+        gist: whether the codes' first token begins as a linear map of all context tokens, rather than empty.
         layers, heads: of the transformer, whose seven tokens of `width` need no more.
         feature: size of the features that the offset and the target are read from.
         refiner: what is added to the decoded codes: "offset", a regression, which carries the precision;
@@ -147,6 +148,7 @@ class StarConfig(VisuomotorConfig):
     heads: int = 4
     segments: int = 1
     autoregressive: bool = True
+    gist: bool = False
     feature: int = 256
     refiner: str = "offset"
     sees_chunk: bool = False

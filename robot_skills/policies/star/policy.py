@@ -62,6 +62,7 @@ class StarPolicy(VisuomotorPolicy):
             config.layers,
             config.heads,
             config.autoregressive,
+            config.gist,
         )
         # Straight from the encoders as well: what the trunk mixes, the refiner also needs unmixed.
         self.fuse = nn.Sequential(Linear((tokens + 1) * width, config.feature), nn.GELU())

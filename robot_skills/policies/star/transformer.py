@@ -50,6 +50,8 @@ class Trunk(nn.Module):
         width, layers, heads: of the blocks.
         autoregressive: whether a code is told to those after it; if not, every head reads the start token,
             and codes are independent given the context.
+        gist: whether the start token begins as a linear map of all context tokens, rather than as zeros that
+            have to attend to them first.
     """
 
     visible: Tensor
@@ -63,12 +65,14 @@ class Trunk(nn.Module):
         layers: int,
         heads: int,
         autoregressive: bool = True,
+        gist: bool = False,
     ) -> None:
         super().__init__()
         self.length, self.codes, self.autoregressive = length, codes, autoregressive
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.places = nn.Parameter(torch.randn(context + 1, width) * 0.02)
+        self.gist = Linear(context * width, width) if gist else None
         if autoregressive:
             self.embeddings = nn.Embedding(length * codes, width)
             nn.init.normal_(self.embeddings.weight, std=0.5)
@@ -92,6 +96,8 @@ class Trunk(nn.Module):
         """
         known = codes[:, : self.length - 1] if self.autoregressive else codes[:, :0]
         start = context.new_zeros(len(context), 1, context.shape[2])
+        if self.gist is not None:
+            start = self.gist(context.flatten(1))[:, None]
         x = torch.cat([context, start], dim=1) + self.places
         if known.shape[1]:
             x = torch.cat([x, self.embed(known)], dim=1)
