@@ -1,0 +1,267 @@
+"""Held-out commands in ten groups, what should be refused, and what should be asked back.
+
+    python benchmarks/language_suite.py [--planner embedded|openai ...] [--only GROUP ...]
+
+The commands of `language_suite.yaml` were written without sight of the planner; its head says what is right.
+A goal is right when it says the same as the expected formula, by truth tables, `closed` being the opposite of
+`open`; where the command leaves a choice ("two of the balls"), the choice of one is right too, and counted
+apart. Three readers are compared: everything, what the model writes by itself, the checks without a model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from planning_goals import HERE, Case, checks_alone, first_goal, make_scene
+from report import write_report
+
+from planners.chat import chat_model
+from planners.planner import Planner, PlanResult
+from planners.proposer import LanguageModelProposer
+from robot_skills.library import SkillLibrary
+from robot_skills.logic import And, Atom, Formula, Not, Or, atoms, holds, parse
+from robot_skills.scene_graph import SceneGraph
+from robot_skills.skill import Skill
+from robot_skills.symbolic.verification import verify
+from robot_skills.training.statistics import wilson_interval
+
+NOTHING = "nothing"
+Literals = frozenset[tuple[Atom, bool]]
+
+
+@dataclass(frozen=True)
+class Told(Case):
+    """A case of the suite.
+
+    Attributes:
+        group: of the command.
+    """
+
+    group: str = ""
+
+
+def load(path: Path) -> list[Told]:
+    """The cases, group by group."""
+    data = yaml.safe_load(path.read_text())
+    scenes = {name: make_scene(**scene) for name, scene in data["scenes"].items()}
+    cases = [
+        Told(command, scenes[name], NOTHING if goal == NOTHING else parse(goal), group)
+        for group, by_scene in data["goals"].items()
+        for name, pairs in by_scene.items()
+        for command, goal in pairs
+    ]
+    for kind, by_scene in data["refused"].items():
+        cases += [
+            Told(command, scenes[name], "refused", f"refused: {kind}")
+            for name, commands in by_scene.items()
+            for command in commands
+        ]
+    cases += [
+        Told(command, scenes[name], "question", "asked back")
+        for name, commands in data["question"].items()
+        for command in commands
+    ]
+    return cases
+
+
+# When a goal is right -------------------------------------------------------------------------------
+
+
+def plain(formula: Formula) -> Formula:
+    """The formula with `closed` as the opposite of `open`."""
+    match formula:
+        case Atom("closed", args):
+            return Not(Atom("open", args))
+        case Not(part):
+            return Not(plain(part))
+        case And(parts):
+            return And(tuple(map(plain, parts)))
+        case Or(parts):
+            return Or(tuple(map(plain, parts)))
+    return formula
+
+
+def alternatives(formula: Formula, sign: bool = True) -> list[Literals]:
+    """The disjunctive normal form: each alternative a set of atoms and whether they hold."""
+    match formula:
+        case Atom():
+            return [frozenset({(formula, sign)})]
+        case Not(part):
+            return alternatives(part, not sign)
+        case And(parts) | Or(parts):
+            each = [alternatives(part, sign) for part in parts]
+            if isinstance(formula, Or) == sign:
+                return [one for part in each for one in part]
+            return [frozenset().union(*chosen) for chosen in itertools.product(*each)]
+
+
+def same(one: Formula, other: Formula) -> bool:
+    """Whether two formulas say the same, by their truth tables."""
+    known = sorted({*atoms(one), *atoms(other)})
+    if len(known) > 16:
+        return set(alternatives(one)) == set(alternatives(other))
+    for values in itertools.product((False, True), repeat=len(known)):
+        true = {atom for atom, value in zip(known, values, strict=True) if value}
+        if holds(one, true.__contains__) != holds(other, true.__contains__):
+            return False
+    return True
+
+
+def right_goal(goal: Formula, expected: Formula) -> bool:
+    """Whether a goal says what was expected."""
+    return same(plain(goal), plain(expected))
+
+
+def chooses(goal: Formula, expected: Formula) -> bool:
+    """Whether a goal is one of several alternatives that were left open."""
+    wanted = alternatives(plain(expected))
+    return len(wanted) > 1 and any(same(plain(goal), _conjunction(one)) for one in wanted)
+
+
+def _conjunction(literals: Literals) -> Formula:
+    return And(tuple(atom if true else Not(atom) for atom, true in sorted(literals)))
+
+
+def to_do(goal: Formula, scene: SceneGraph) -> Formula:
+    """A goal without those of its parts that hold already."""
+    parts = goal.parts if isinstance(goal, And) else (goal,)
+    return And(tuple(part for part in parts if not scene.holds(part)))
+
+
+def judge(result: PlanResult, case: Case, skills: Mapping[str, Skill]) -> str:
+    """Whether the planner did with a command what it should: "right", "chosen" or "wrong".
+
+    What holds already may be left out of a goal, if the plan leaves it so.
+    """
+    expected, goal = case.right, result.goal
+    if isinstance(expected, str):
+        done = "question" if result.question else "refused" if result.refused else "goal"
+        fits = done == expected or (expected == NOTHING and done == "goal" and not result.plan)
+        return "right" if fits else "wrong"
+    if goal is None:
+        return "wrong"
+    if right_goal(goal, expected):  # even where no plan reaches it from here
+        return "right"
+    if right_goal(to_do(goal, case.scene), to_do(expected, case.scene)):
+        return "right" if verify(result.plan, expected, case.scene, skills).ok else "wrong"
+    return "chosen" if chooses(goal, expected) else "wrong"
+
+
+# Readers --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tally:
+    """Right answers, those of them that chose one of several, and seconds."""
+
+    right: int = 0
+    chosen: int = 0
+    of: int = 0
+    seconds: float = 0.0
+    wrong: list[str] = field(default_factory=list)
+
+    def cells(self) -> list[str]:
+        """Count, rate, interval."""
+        low, high = wilson_interval(self.right, self.of)
+        rate = f"{self.right / self.of:.1%}", f"{low:.1%} to {high:.1%}"
+        return [f"{self.right}/{self.of}", *rate, str(self.chosen or "")]
+
+
+def judged(cases: Sequence[Told], planner: Planner) -> Iterator[tuple[Told, PlanResult, float]]:
+    """What the planner makes of every case, and seconds."""
+    for case in cases:
+        began = time.perf_counter()
+        result = planner.plan(case.command, case.scene)
+        yield case, result, time.perf_counter() - began
+
+
+def said(result: PlanResult) -> str:
+    """What the planner did, for the list of what went wrong."""
+    if result.refused is not None:
+        return f"refused ({result.refused})"
+    return f"asked ({result.question})" if result.question is not None else str(result.goal)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", type=Path, default=HERE / "language_suite.yaml")
+    parser.add_argument("--planner", default="embedded")
+    parser.add_argument("--model")
+    parser.add_argument("--base-url")
+    parser.add_argument("--only", nargs="*", help="these groups")
+    args = parser.parse_args()
+    cases = [case for case in load(args.cases) if not args.only or case.group in args.only]
+    model = chat_model(args.planner, args.model, args.base_url)
+    skills = SkillLibrary.open().skills
+    planner = Planner(skills, LanguageModelProposer(model))
+    planner.plan(cases[0].command, cases[0].scene)  # loads the models
+    groups: dict[str, Tally] = {}
+    unaided, alone = Tally(), Tally()
+    for number, (case, result, seconds) in enumerate(judged(cases, planner), start=1):
+        tally = groups.setdefault(case.group, Tally())
+        tally.of, tally.seconds = tally.of + 1, tally.seconds + seconds
+        verdict = judge(result, case, skills)
+        tally.right += verdict != "wrong"
+        tally.chosen += verdict == "chosen"
+        if verdict == "wrong":
+            tally.wrong.append(f"- {case.group}: {case.command!r}: {said(result)}, not {case.right}")
+        if not isinstance(case.right, str):
+            count(unaided, case, lambda case, result=result: first_of(case, result))
+            count(alone, case, checks_alone)
+        print(f"\r{number} of {len(cases)}", end="", flush=True)
+    print()
+    table(groups, unaided, alone, model.name)
+
+
+def first_of(case: Case, result: PlanResult) -> Formula | None:
+    """What the model wrote before the checks."""
+    return None if result.proposal is None else first_goal(case, result.proposal)
+
+
+def count(tally: Tally, case: Told, reader: Callable[[Told], Formula | None]) -> None:
+    """Add what a reader makes of a case."""
+    goal, expected = reader(case), case.right
+    tally.of += 1
+    if goal is not None and not isinstance(expected, str):
+        exact = right_goal(to_do(goal, case.scene), to_do(expected, case.scene))
+        chosen = not exact and chooses(goal, expected)
+        tally.right, tally.chosen = tally.right + (exact or chosen), tally.chosen + chosen
+
+
+def table(groups: dict[str, Tally], unaided: Tally, alone: Tally, model: str) -> None:
+    """Write the table, and what went wrong."""
+    rows: list[list[Any]] = [
+        [name, *tally.cells(), f"{tally.seconds / tally.of:.2f}"] for name, tally in groups.items()
+    ]
+    goals = [tally for name, tally in groups.items() if not name.startswith(("refused", "asked"))]
+    refused = [tally for name, tally in groups.items() if name.startswith("refused")]
+    for name, parts in (("**all goals**", goals), ("**all refusals**", refused)):
+        if parts:
+            sums = (sum(getattr(p, what) for p in parts) for what in ("right", "chosen", "of", "seconds"))
+            whole = Tally(*sums)
+            rows.append([name, *whole.cells(), f"{whole.seconds / whole.of:.2f}"])
+    if alone.of:
+        rows.append(["all goals, the model's first answer", *unaided.cells(), ""])
+        rows.append(["all goals, the checks alone", *alone.cells(), ""])
+    wrong = [line for tally in groups.values() for line in tally.wrong]
+    write_report(
+        "language_suite",
+        "Commands never seen, group by group",
+        ["group", "right", "rate", "95 % Wilson interval", "one of several chosen", "s a command"],
+        rows,
+        f"{model}. The commands were written without sight of the planner's words, examples or rules. A choice "
+        "where the command leaves one counts as right.\n\nWrong:\n\n" + "\n".join(wrong),
+    )
+
+
+if __name__ == "__main__":
+    main()
