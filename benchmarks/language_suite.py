@@ -258,8 +258,8 @@ def table(groups: dict[str, Tally], unaided: Tally, alone: Tally, model: str) ->
         "Commands never seen, group by group",
         ["group", "right", "rate", "95 % Wilson interval", "one of several chosen", "s a command"],
         rows,
-        f"{model}. The commands were written without sight of the planner's words, examples or rules. A choice "
-        "where the command leaves one counts as right.\n\nWrong:\n\n" + "\n".join(wrong),
+        f"{model}. The commands were written without sight of the planner's words, examples or rules. "
+        "A choice where the command leaves one counts as right.\n\nWrong:\n\n" + "\n".join(wrong),
     )
 
 
