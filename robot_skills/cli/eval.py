@@ -103,7 +103,7 @@ def handle(args: argparse.Namespace) -> int:
         return handle_suite(args)
     if args.first_seed is None:
         args.first_seed = FIRST_SEED
-    name, folder, skill = _find(args.skill, args.library, args.called)
+    name, folder, skill = find(args.skill, args.library, args.called)
     _check_execute(folder, args.execute)
     with silence():
         require("pybullet", "sim")
@@ -148,7 +148,7 @@ def _is_suite(name: str, folder: str | None) -> bool:
     return folder is not None
 
 
-def _find(name: str, library: Path | None, called: str | None) -> tuple[str, Path, Skill]:
+def find(name: str, library: Path | None, called: str | None) -> tuple[str, Path, Skill]:
     """A name for the report, the folder with the weights, and the card."""
     folder = Path(name)
     if called is not None:

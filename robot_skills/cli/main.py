@@ -28,6 +28,7 @@ VERBS = {
     "collect": ("robot_skills.cli.collect", "demonstrations from scripted experts, or by hand"),
     "data": ("robot_skills.cli.data", "data sets: inspect, view, validate, convert, segment"),
     "train": ("robot_skills.cli.train", "train a policy from demonstrations"),
+    "refine": ("robot_skills.cli.refine", "a trained skill gets better by practising"),
     "eval": ("robot_skills.cli.eval", "success rate of a skill, with its interval"),
     "skills": ("robot_skills.cli.skills", "list, show and add skills"),
     "serve": ("robot_skills.cli.serve", "keep the skills running as Ray actors"),

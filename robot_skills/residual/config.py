@@ -17,6 +17,7 @@ POLICY_BOUNDS = {
     "features": (0, UNBOUNDED),
     "bound": (0, 2),
     "gripper_bound": (0, 2),
+    "whitening": (1e-3, 1),
 }
 GATE_BOUNDS = {"doubt": (0, UNBOUNDED), "margin": (0, 1), "candidates": (1, 256), "spread": (0, 1)}
 LEARNER_BOUNDS = {
@@ -93,6 +94,8 @@ class ResidualConfig:
         states: how many of the base's last states it sees.
         features: size of what it sees of the base's encoding of images and words: a fixed random projection
             of the base's context; 0: none. A base without cameras has none.
+        whitening: smallest standard deviation, of normalised states and features in any direction, that is
+            made as large as the others; 1 leaves them as they are.
         width: of the two hidden layers of actor and critics.
         heads: critics.
         gate: when the correction is trusted.
@@ -108,6 +111,7 @@ class ResidualConfig:
     coming: int = 4
     states: int = 1
     features: int = 128
+    whitening: float = 0.05
     width: int = 128
     heads: int = 4
     gate: Gate = field(default_factory=Gate)

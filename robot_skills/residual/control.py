@@ -16,6 +16,8 @@ from robot_skills.residual.config import Gate, Limits
 from robot_skills.residual.networks import EPSILON, FARTHEST
 from robot_skills.robot import Float
 
+#: Normalised inputs are clipped here: beyond lies what practice never came near.
+LIMIT = 10.0
 #: Which keys of a policy's state a `Brain` is made of.
 ACTOR, CRITICS = "actor.", "critics."
 
@@ -93,28 +95,34 @@ class Brain:
 
     Attributes:
         mean, std: (D,) of the inputs.
+        turn: (M, M) that whitens the first M of them.
         actor, critics: parameter -> array; no critics: nothing is gated.
         norm: whether the critics have layer norm.
     """
 
     mean: Float
     std: Float
+    turn: Float
     actor: Mapping[str, Float]
     critics: Mapping[str, Float]
     norm: bool = True
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Float], mean: Float, std: Float, norm: bool = True) -> Brain:
+    def of(
+        cls, arrays: Mapping[str, Float], mean: Float, std: Float, turn: Float, norm: bool = True
+    ) -> Brain:
         """Of a policy's parameters by name."""
         parts = {
             part: {name.removeprefix(part): value for name, value in arrays.items() if name.startswith(part)}
             for part in (ACTOR, CRITICS)
         }
-        return cls(mean, std, parts[ACTOR], parts[CRITICS], norm)
+        return cls(mean, std, turn, parts[ACTOR], parts[CRITICS], norm)
 
     def normalise(self, inputs: Float) -> Float:
-        """Inputs in standard deviations from their mean."""
-        return np.clip((inputs - self.mean) / self.std, -10, 10).astype(np.float32)
+        """Inputs (..., D) in standard deviations from their mean, whitened."""
+        x, count = (inputs - self.mean) / self.std, len(self.turn)
+        x = np.concatenate([x[..., :count] @ self.turn, x[..., count:]], axis=-1)
+        return np.clip(x, -LIMIT, LIMIT).astype(np.float32)
 
     def correction(self, x: Float) -> Float:
         """The actor's u (A,) for normalised inputs (D,)."""

@@ -178,7 +178,7 @@ class Learner:
     def values(self, trajectory: Trajectory) -> Float:
         """The critics' values (H, T) of what was done."""
         x = torch.from_numpy(self.policy.brain().normalise(trajectory.inputs))
-        base, action = torch.from_numpy(trajectory.base), torch.from_numpy(trajectory.action)
+        base, action = torch.tensor(trajectory.base), torch.tensor(trajectory.action)
         return to_numpy(self.policy.critics(x, self._scaled(action), self._distance(base, action)))
 
     # What a checkpoint holds -----------------------------------------------------------------------------

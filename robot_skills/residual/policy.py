@@ -31,7 +31,7 @@ from robot_skills.policies.policy import Batch, Chunk, Metrics, Policy, PolicyIn
 from robot_skills.policies.registry import FORMAT_VERSION, load_policy, read_config
 from robot_skills.policies.visuomotor import LIMITS, STATISTICS, WEIGHTS, VisuomotorPolicy
 from robot_skills.residual.config import ResidualConfig
-from robot_skills.residual.control import Brain, Controller, Correct, Reach, Seen
+from robot_skills.residual.control import LIMIT, Brain, Controller, Correct, Reach, Seen
 from robot_skills.residual.networks import Actor, Critics
 from robot_skills.robot import OSC_POSE, ActionSpace, Float
 from robot_skills.training.configuration import from_mapping, to_mapping
@@ -42,7 +42,7 @@ BASE = "base."
 #: Smallest standard deviation that an input is divided by: half a millimetre, where it is a position.
 FLOOR = 5e-4
 #: Buffers that go to `stats.safetensors`.
-KEPT_APART = ("inputs_mean", "inputs_std", "action_low", "action_high", "bound")
+KEPT_APART = ("inputs_mean", "inputs_std", "inputs_turn", "action_low", "action_high", "bound")
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ class ResidualPolicy(nn.Module):
             self.critics = Critics(self.layout.size, config.action_size, config.width, config.heads)
         self.register_buffer("inputs_mean", torch.zeros(self.layout.size))
         self.register_buffer("inputs_std", torch.ones(self.layout.size))
+        self.register_buffer("inputs_turn", torch.eye(self.layout.measured))
         for name, value in LIMITS.items():
             limit = getattr(self.base, f"stats_{name}", torch.full((config.action_size,), value))
             self.register_buffer(name, limit.detach().clone().float())
@@ -205,8 +206,8 @@ class ResidualPolicy(nn.Module):
             for part, module in parts
             for name, value in module.state_dict().items()
         }
-        mean, std = (to_numpy(self._buffer(name)) for name in ("inputs_mean", "inputs_std"))
-        return Brain.of(arrays, mean, std, self.critics.norm)
+        mean, std, turn = (to_numpy(self._buffer(f"inputs_{name}")) for name in ("mean", "std", "turn"))
+        return Brain.of(arrays, mean, std, turn, self.critics.norm)
 
     def reach(self) -> Reach:
         """What an action may be."""
@@ -214,11 +215,21 @@ class ResidualPolicy(nn.Module):
         return Reach(low, high, bound, self.config.limits)
 
     def take_statistics(self, inputs: Float) -> None:
-        """Normalise by what was seen in practice so far, raw inputs (N, D)."""
+        """Normalise by what was seen in practice so far, raw inputs (N, D), and whiten it.
+
+        A millimetre between hand and object decides, and is little beside the decimetres that both move: in
+        directions in which inputs hardly vary they are made larger, at most by 1 / `whitening` (ZCA, Bell and
+        Sejnowski 1997).
+        """
         count = self.layout.measured
-        seen = torch.from_numpy(np.ascontiguousarray(inputs[:, :count]))
-        self._buffer("inputs_mean")[:count] = seen.mean(0)
-        self._buffer("inputs_std")[:count] = seen.std(0).clamp_min(FLOOR)
+        seen = torch.from_numpy(np.ascontiguousarray(inputs[:, :count])).double()
+        mean, std = seen.mean(0), seen.std(0).clamp_min(FLOOR)
+        self._buffer("inputs_mean")[:count], self._buffer("inputs_std")[:count] = mean, std
+        scaled = (seen - mean) / std
+        values, vectors = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
+        sizes = values.clamp_min(0).sqrt().clamp_min(self.config.whitening)
+        turn = vectors @ (vectors / sizes).T if self.config.whitening < 1 else torch.eye(count)
+        self._buffer("inputs_turn").copy_(turn)
 
     # Imitating -----------------------------------------------------------------------------------------
 
@@ -252,7 +263,9 @@ class ResidualPolicy(nn.Module):
         if self.layout.features:
             parts.insert(0, self._features(seen[0].flatten(1)))
         inputs = torch.cat([*parts, torch.zeros_like(end[:, :1]), end[:, :1]], dim=1)
-        x = ((inputs - self._buffer("inputs_mean")) / self._buffer("inputs_std")).clamp(-10, 10)
+        x = (inputs - self._buffer("inputs_mean")) / self._buffer("inputs_std")
+        measured = x[:, : self.layout.measured] @ self._buffer("inputs_turn")
+        x = torch.cat([measured, x[:, self.layout.measured :]], dim=1).clamp(-LIMIT, LIMIT)
         bound = self._buffer("bound").clamp_min(1e-6)
         wanted = (batch["actions"][:, 0] - actions[:, 0]) / bound
         error = F.mse_loss(self.actor(x), wanted.clamp(-1, 1))

@@ -26,7 +26,9 @@ def networks(seed: int = 0, norm: bool = True) -> tuple[Actor, Critics]:
 def brain(actor: Actor, critics: Critics) -> Brain:
     arrays = {f"actor.{name}": value.numpy() for name, value in actor.state_dict().items()}
     arrays |= {f"critics.{name}": value.numpy() for name, value in critics.state_dict().items()}
-    return Brain.of(arrays, np.zeros(D, np.float32), np.ones(D, np.float32), critics.norm)
+    return Brain.of(
+        arrays, np.zeros(D, np.float32), np.ones(D, np.float32), np.eye(0, dtype=np.float32), critics.norm
+    )
 
 
 def seen(seed: int = 0) -> Seen:
