@@ -186,7 +186,9 @@ class PhraseVectors:
         found = noun_phrases(text, self._config.relations)[:count]
         for phrase in found:
             if phrase not in self._known:
-                self._known[phrase] = self._model[0].encode_text(self._tokenize([phrase]), normalize=True)[0]
+                with torch.autocast("cpu", enabled=False):  # what is kept serves every precision
+                    vectors = self._model[0].encode_text(self._tokenize([phrase]), normalize=True)
+                self._known[phrase] = vectors[0]
         rows = [self._known[phrase] for phrase in found] + [torch.zeros(self.size)] * (count - len(found))
         return torch.stack(rows)
 

@@ -245,7 +245,8 @@ class ClipLanguageEncoder(LanguageEncoder):
             return ids.to(device)
         new = list(dict.fromkeys(text for text in texts if text not in self._features))
         if new:
-            with torch.no_grad():
+            # Without autocast, since what is kept serves every precision.
+            with torch.no_grad(), torch.autocast("cpu", enabled=False):
                 features = _features(self._frozen[0], self._tokenize(new))
             self._features.update(zip(new, features, strict=True))
         return torch.stack([self._features[text] for text in texts]).to(device)

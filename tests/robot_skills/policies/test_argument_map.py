@@ -111,6 +111,13 @@ def test_texts_and_their_tensors_read_alike(clip, shown, kind: str) -> None:
     assert torch.equal(said[1:], other[1:])
 
 
+def test_phrases_first_met_in_bfloat16_are_kept_in_float32(clip) -> None:
+    fresh, mixed = make(clip), make(clip)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed.language.vectors(["red block"])
+    assert torch.equal(mixed.language.vectors(["red block"]), fresh.language.vectors(["red block"]))
+
+
 def test_it_is_saved_and_refuses_another_clip(clip, tmp_path: Path) -> None:
     policy = make(clip)
     policy.language.learn_vocabulary(["red block"])

@@ -71,6 +71,8 @@ def test_a_frozen_tower_from_a_local_checkpoint(tmp_path: Path) -> None:
     assert [name for name, _ in encoder.named_parameters()] == ["projection.weight", "projection.bias"]
     tokens = open_clip.get_tokenizer("tiny-text")(["red cube"])
     features = model.encode_text(tokens, normalize=True) * 24**0.5
+    with torch.autocast("cpu", torch.bfloat16):
+        encoder(["red cube"])  # what the tower says is kept, and serves every precision
     assert torch.allclose(encoder(["red cube"]), encoder.projection(features), atol=1e-5)
     with pytest.raises(InputError, match="no-such-model"):
         language_encoder(LanguageConfig(kind="open_clip", model="no-such-model"))
