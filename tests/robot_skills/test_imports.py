@@ -23,6 +23,7 @@ def loaded(code: str) -> set[str]:
         "import robot_skills.skill, robot_skills.scene_graph, robot_skills.robot, robot_skills.errors",
         "import robot_skills.library; robot_skills.library.SkillLibrary.open()",
         "from robot_skills.cli.main import make_parser; make_parser('run').format_help()",
+        "import robot_skills.bridge.settings, robot_skills.bridge.cdr, robot_skills.bridge.transports.memory",
     ],
 )
 def test_the_light_parts_stay_light(code: str) -> None:

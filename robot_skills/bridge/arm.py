@@ -1,0 +1,493 @@
+"""An arm behind ROS as a `Robot`: what any skill, planner or teleoperation of this package drives.
+
+    act(action) -> tool pose -> joints (inverse kinematics) -> player
+    a thread, 50 to 500 Hz: joint states in -> controller and safety chain -> command out
+
+`act` returns when its control step is over, on the wall clock. Nothing moves before `resume`, after a stop,
+or in a dry run, which differs in one line: its output sends nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from robot_skills.bridge.controller import Command, Controller
+from robot_skills.bridge.images import fit, picture
+from robot_skills.bridge.inputs import ArmState, Inputs, Refusals, StateReader
+from robot_skills.bridge.kinematics import Kinematics, ToolGoal, Unreachable
+from robot_skills.bridge.messages import (
+    BoolMessage,
+    CompressedImage,
+    JointState,
+    String,
+    Trigger,
+    TriggerRequest,
+    TriggerResponse,
+)
+from robot_skills.bridge.messages import Image as ImageMessage
+from robot_skills.bridge.motion import Array, Limits, Planner
+from robot_skills.bridge.outputs import Output, SilentOutput, make_gripper, make_output
+from robot_skills.bridge.player import Player, Target
+from robot_skills.bridge.safety.chain import SafetyChain, rules
+from robot_skills.bridge.schema import MessageError
+from robot_skills.bridge.settings import ArmSettings
+from robot_skills.bridge.transport import LATCHED, SENSORS, STREAM, Transport, TransportError
+from robot_skills.errors import InputError, JobError
+from robot_skills.execution import ChunkSource, Pending
+from robot_skills.policies.policy import Chunk, PolicyInput
+from robot_skills.robot import Float, Image, Observation, RobotSpec, check_action
+
+log = logging.getLogger(__name__)
+
+#: A tick comes with a joint state that arrives after this share of a period, and without one after LATE.
+EARLY, LATE = 0.8, 1.2
+#: Share of the tool's speed limit that actions may ask for: the rest is for catching up.
+ASKED = 0.8
+#: The tool is sent this far inside its box, m: the rule that watches the box is for mistakes.
+INSIDE = 0.002
+
+
+class Watcher(Protocol):
+    """Sees all that comes in and goes out; a recording is one."""
+
+    def message(self, topic: str, message: Any) -> None:
+        """A message that came in."""
+
+    def command(self, command: Command) -> None:
+        """A command that goes out, or would."""
+
+    def event(self, kind: str, text: str) -> None:
+        """A rule that begins to act, a stop, a resume."""
+
+
+class _Nobody:
+    def message(self, topic: str, message: Any) -> None: ...
+
+    def command(self, command: Command) -> None: ...
+
+    def event(self, kind: str, text: str) -> None: ...
+
+
+class Senses:
+    """What has come in, kept by the transport's thread and read by the others.
+
+    Args:
+        settings: topics, joints, cameras.
+        transport: subscribed to.
+        arrived: called after each joint state that is right.
+        watcher: sees every message.
+    """
+
+    def __init__(
+        self, settings: ArmSettings, transport: Transport, arrived: Callable[[], None], watcher: Watcher
+    ) -> None:
+        self._settings, self._arrived, self._watcher = settings, arrived, watcher
+        self.refusals = Refusals()
+        self._reader = StateReader(settings, self.refusals)
+        self._lock = threading.Lock()
+        self._inputs = Inputs()
+        self._pictures: dict[str, Image] = {}
+        transport.subscribe(settings.joint_states, JointState, self._joint_state, STREAM)
+        for name, camera in settings.cameras.items():
+            kind: type[Any] = ImageMessage if camera.kind == "raw" else CompressedImage
+            transport.subscribe(camera.topic, kind, partial(self._image, name), SENSORS)
+        safety = settings.safety
+        if safety.emergency_stop:
+            transport.subscribe(safety.emergency_stop, BoolMessage, self._emergency_stop, STREAM)
+        if safety.dead_man:
+            transport.subscribe(safety.dead_man, BoolMessage, self._dead_man, STREAM)
+
+    @property
+    def inputs(self) -> Inputs:
+        """Everything that has come in."""
+        return self._inputs
+
+    def pictures(self, names: Sequence[str], now: float) -> dict[str, Image]:
+        """The latest picture of each camera.
+
+        Raises:
+            JobError: one is too old, or none has come.
+        """
+        with self._lock:
+            for name in names:
+                age = now - self._inputs.cameras.get(name, -np.inf)
+                if age > self._settings.cameras[name].max_age:
+                    since = f"for {age:.2f} s" if np.isfinite(age) else "yet"
+                    raise JobError(f"The camera {name!r} has sent no image {since}.")
+            return {name: self._pictures[name] for name in names}
+
+    def _joint_state(self, message: JointState) -> None:
+        now = time.monotonic()
+        self._watcher.message(self._settings.joint_states, message)
+        state = self._reader.read(message, now, time.time())
+        with self._lock:
+            if state is None:
+                self._inputs = replace(self._inputs, state=self._reader.opening(message, self._inputs.state))
+                return
+            self._inputs = replace(self._inputs, state=state)
+        self._arrived()
+
+    def _image(self, name: str, message: ImageMessage | CompressedImage) -> None:
+        camera = self._settings.cameras[name]
+        self._watcher.message(camera.topic, message)
+        try:
+            seen = fit(picture(message), camera.size)
+        except MessageError as error:
+            self.refusals.add(f"image of {name}", str(error))
+            return
+        with self._lock:
+            self._pictures[name] = seen
+            cameras = {**self._inputs.cameras, name: time.monotonic()}
+            self._inputs = replace(self._inputs, cameras=cameras)
+
+    def _emergency_stop(self, message: BoolMessage) -> None:
+        self._watcher.message(self._settings.safety.emergency_stop, message)
+        with self._lock:
+            self._inputs = replace(self._inputs, emergency_stop=message.data)
+
+    def _dead_man(self, message: BoolMessage) -> None:
+        self._watcher.message(self._settings.safety.dead_man, message)
+        held = time.monotonic() if message.data else -np.inf
+        with self._lock:
+            self._inputs = replace(self._inputs, dead_man=held)
+
+
+class RosArm:
+    """See the module. A context manager: leaving it stops the arm and closes the transport.
+
+    Args:
+        settings: of the arm.
+        transport: open.
+        live: send commands; if not, everything happens but that.
+        watcher: sees what comes in and goes out.
+        patience: how long to wait for the first joint state, and for a URDF, s.
+
+    Raises:
+        JobError: no joint state comes, or no URDF.
+        InputError: the URDF does not fit the settings.
+    """
+
+    def __init__(
+        self,
+        settings: ArmSettings,
+        transport: Transport,
+        *,
+        live: bool = False,
+        watcher: Watcher | None = None,
+        patience: float = 5.0,
+    ) -> None:
+        self._settings, self._transport = settings, transport
+        self._watcher: Watcher = watcher or _Nobody()
+        self._period = 1.0 / settings.controller.rate
+        self._step = 1.0 / settings.control_rate
+        self._wake = threading.Event()
+        self._over = threading.Event()
+        self._lock = threading.RLock()
+        self.senses = Senses(settings, transport, self._wake.set, self._watcher)
+        urdf = read_urdf(settings, transport, patience)
+        # One for the thread of the ticks and one for that of `act`: MuJoCo's data is a work space.
+        self._kinematics, watching = Kinematics(settings, urdf), Kinematics(settings, urdf)
+        safety = settings.safety
+        self._goal = ToolGoal(
+            settings.kinematics.leash,
+            ASKED * safety.tool_speed * self._step,
+            np.array(safety.workspace_low) + INSIDE,
+            np.array(safety.workspace_high) - INSIDE,
+        )
+        planner = Planner(Limits.of(settings.joints))
+        chain = SafetyChain(rules(settings, watching), self._watcher.event)
+        self.controller = Controller(Player(planner), planner, chain, self._period, dry=not live)
+        self._output: Output = make_output(settings, transport, watching) if live else SilentOutput()
+        self._grip: Callable[[bool], None] | None = None
+        if settings.gripper is not None and live:
+            self._grip = make_gripper(settings.gripper, transport)
+        self._closed: bool | None = None
+        self._joints: Array | None = None
+        self._upcoming: list[Float] = []
+        self._next = 0.0
+        self._began = time.monotonic()
+        self.latencies: deque[float] = deque(maxlen=100_000)
+        self._say_stopped = transport.publisher("/robot_skills/stopped", BoolMessage, LATCHED)
+        transport.serve(safety.stop_service, Trigger, self._on_stop)
+        transport.serve(safety.resume_service, Trigger, self._on_resume)
+        self._wait_for_state(patience)
+        self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
+        self._thread.start()
+
+    @property
+    def spec(self) -> RobotSpec:
+        """See `Robot`."""
+        sizes = {name: camera.size for name, camera in self._settings.cameras.items()}
+        return RobotSpec(self._settings.name, sizes, self._settings.control_rate)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why it does not move; None while it may."""
+        return self.controller.chain.stopped
+
+    def resume(self) -> None:
+        """Let it move, from where it is.
+
+        Raises:
+            JobError: a rule of the safety chain objects.
+        """
+        with self._lock:
+            self.controller.resume(time.monotonic(), self.senses.inputs)
+            self._forget()
+
+    def observe(self, cameras: Sequence[str] | None = None) -> Observation:
+        """See `Robot`; images and joint states are the latest, and none of them too old.
+
+        Raises:
+            JobError: one is.
+        """
+        names = tuple(self._settings.cameras if cameras is None else cameras)
+        if names:
+            self.controller.needed = frozenset(names)
+        now = time.monotonic()
+        state = self._fresh(now)
+        position, rotation = self._kinematics.tool(state.position)
+        features = np.concatenate([position, rotation[:, 0], rotation[:, 1], [state.opening]])
+        return Observation(self.senses.pictures(names, now), features.astype(np.float32), now - self._began)
+
+    def foresee(self, actions: Float) -> None:
+        """Say which actions (T, 7) are likely to come: those that do are passed without a stop between."""
+        self._upcoming = list(np.asarray(actions, np.float32))
+
+    def act(self, action: Float) -> None:
+        """See `Robot`.
+
+        Raises:
+            JobError: the arm is stopped, or stops while the step goes on.
+        """
+        action = check_action(action)
+        state = self._fresh(time.monotonic())
+        measured = self._kinematics.tool(state.position)
+        near = state.position if self._joints is None else self._joints
+        pose = self._goal.after(action, measured)
+        joints = self._solve(pose, near)
+        following = None
+        if joints is not None:
+            self._joints = joints
+            self._goal.keep(pose)
+            following = self._following(action, pose, measured, joints)
+        now = time.monotonic()
+        begins = self._next if 0.0 <= now - self._next < self._step else now
+        self._next = begins + self._step
+        with self._lock:
+            self._check_moving()
+            if joints is not None:
+                self.controller.player.aim(Target(self._next, self._step, joints, following))
+        self._set_grip(bool(action[6] > 0))
+        self._sleep_until(self._next)
+
+    def stop(self) -> None:
+        """Come to rest and hold; the next action moves again. `emergency` is what latches."""
+        with self._lock:
+            expected = self.controller.expected(time.monotonic())
+            if self.controller.moving and expected is not None:
+                rest = self.controller.player.to_rest(expected)
+                self.controller.player.hold(rest.at(rest.duration).position)
+            self.controller.needed = frozenset()
+            self._forget()
+
+    def emergency(self, reason: str) -> None:
+        """Stop until resumed."""
+        with self._lock:
+            self.controller.stop(reason)
+
+    def close(self) -> None:
+        """Stop, and end the threads and the transport."""
+        self.emergency("The bridge ends.")
+        expected = self.controller.expected(time.monotonic())
+        if expected is not None:  # the way to rest is sent to its end
+            self._over.wait(min(1.0, self.controller.player.to_rest(expected).duration + 2 * self._period))
+        self._over.set()
+        self._wake.set()
+        self._thread.join(2.0)
+        self._transport.close()
+
+    def __enter__(self) -> RosArm:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _following(
+        self, action: Float, pose: tuple[Array, Array], measured: tuple[Array, Array], joints: Array
+    ) -> Array | None:
+        """The joints of the action after this one, where it was foreseen."""
+        while self._upcoming:
+            if np.array_equal(self._upcoming.pop(0), action):
+                break
+        if not self._upcoming:
+            return None
+        return self._solve(self._goal.after(check_action(self._upcoming[0]), measured, pose), joints)
+
+    def _solve(self, pose: tuple[Array, Array], near: Array) -> Array | None:
+        try:
+            return self._kinematics.solve(*pose, near)
+        except Unreachable as error:
+            self.senses.refusals.add("action", str(error))
+            return None
+
+    def _fresh(self, now: float) -> ArmState:
+        state = self.senses.inputs.state
+        if state is None or now - state.received > self._settings.safety.state_age:
+            raise JobError(f"No joint states come on {self._settings.joint_states}.")
+        return state
+
+    def _check_moving(self) -> None:
+        if self.stopped is not None:
+            raise JobError(f"The arm is stopped. {self.stopped}")
+
+    def _sleep_until(self, when: float) -> None:
+        while (left := when - time.monotonic()) > 0:
+            self._check_moving()
+            time.sleep(min(left, 0.02))
+        self._check_moving()
+
+    def _set_grip(self, closed: bool) -> None:
+        if closed != self._closed:
+            self._closed = closed
+            if self._grip is not None:
+                self._grip(closed)
+
+    def _forget(self) -> None:
+        self._goal.forget()
+        self._joints, self._upcoming = None, []
+
+    def _wait_for_state(self, patience: float) -> None:
+        until = time.monotonic() + patience
+        while self.senses.inputs.state is None:
+            if time.monotonic() > until:
+                refused = "; ".join(f"{n} {kind} refused" for kind, n in self.senses.refusals.counts.items())
+                raise JobError(
+                    f"No joint state of {self._settings.name} came on {self._settings.joint_states} in "
+                    f"{patience:g} s{f' ({refused})' if refused else ''}. See robot-skills bridge doctor."
+                )
+            time.sleep(0.01)
+
+    def _run(self) -> None:
+        """Tick with the joint states, or without them when they are late."""
+        last, told = -np.inf, None
+        while not self._over.is_set():
+            self._wake.wait(max(0.0, last + LATE * self._period - time.monotonic()))
+            self._wake.clear()
+            now = time.monotonic()
+            if now - last < EARLY * self._period:
+                time.sleep(max(0.0, last + EARLY * self._period - now))
+                now = time.monotonic()
+            last = now
+            try:
+                self._tick(now)
+            except TransportError as error:
+                self.emergency(str(error))
+            except Exception as error:
+                log.exception("A tick failed.")
+                self.emergency(f"A tick failed: {error}")
+            if told != (self.stopped is not None):
+                told = self._tell()
+
+    def _tick(self, now: float) -> None:
+        with self._lock:
+            inputs = self.senses.inputs
+            command = self.controller.tick(now, inputs)
+        if command is None:
+            return
+        self._output.send(command, time.time())
+        if inputs.state is not None:
+            self.latencies.append(time.monotonic() - inputs.state.received)
+        self._watcher.command(command)
+
+    def _tell(self) -> bool:
+        """Tell everyone whether the arm is stopped; returns that."""
+        stopped = self.stopped is not None
+        try:
+            self._say_stopped(BoolMessage(stopped))
+        except TransportError as error:
+            log.warning("Nobody was told whether the arm is stopped: %s", error)
+        return stopped
+
+    def _on_stop(self, request: TriggerRequest) -> TriggerResponse:
+        self.emergency(f"{self._settings.safety.stop_service} was called.")
+        return TriggerResponse(True, "stopped")
+
+    def _on_resume(self, request: TriggerRequest) -> TriggerResponse:
+        try:
+            self.resume()
+        except JobError as error:
+            return TriggerResponse(False, str(error))
+        return TriggerResponse(True, "the arm may move")
+
+
+class ForeseenChunks:
+    """A source of chunks that tells the arm of each chunk before its actions come."""
+
+    def __init__(self, source: ChunkSource, arm: RosArm) -> None:
+        self._source, self._arm = source, arm
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """See `ChunkSource`."""
+        return self._source.cameras
+
+    @property
+    def history(self) -> int:
+        """See `ChunkSource`."""
+        return self._source.history
+
+    @property
+    def execute(self) -> int:
+        """See `ChunkSource`."""
+        return self._source.execute
+
+    def request(self, given: PolicyInput) -> Pending:
+        """See `ChunkSource`."""
+        return _Told(self._source.request(given), self._arm)
+
+
+class _Told:
+    def __init__(self, pending: Pending, arm: RosArm) -> None:
+        self._pending, self._arm = pending, arm
+
+    def result(self, timeout: float | None = None) -> Chunk:
+        chunk = self._pending.result(timeout)
+        self._arm.foresee(chunk.actions)
+        return chunk
+
+
+def read_urdf(settings: ArmSettings, transport: Transport, patience: float) -> str:
+    """The arm's description, from its file or from the topic it is published on.
+
+    Raises:
+        InputError: the file cannot be read.
+        JobError: nothing is published.
+    """
+    place = settings.kinematics.urdf
+    if place.endswith((".urdf", ".xml")):
+        try:
+            return Path(place).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"The URDF {place} cannot be read: {error}.") from error
+    came = threading.Event()
+    texts: list[str] = []
+
+    def keep(message: String) -> None:
+        texts.append(message.data)
+        came.set()
+
+    transport.subscribe(place, String, keep, LATCHED)
+    if not came.wait(patience):
+        raise JobError(f"No URDF came on {place} in {patience:g} s: name a file in kinematics: urdf.")
+    return texts[-1]

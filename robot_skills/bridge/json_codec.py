@@ -1,0 +1,99 @@
+"""Messages as rosbridge writes them: JSON objects, uint8 arrays in base64, null for a number that is none."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from robot_skills.bridge.schema import RANGES, Field, MessageError, fields_of
+
+M = TypeVar("M")
+
+
+def to_json(message: Any) -> dict[str, Any]:
+    """The plain values of a message."""
+    return {field.name: _plain(field, getattr(message, field.name)) for field in fields_of(type(message))}
+
+
+def from_json(cls: type[M], data: Any, where: str = "") -> M:
+    """Read plain values; a field that is missing keeps its default, one that is unknown is passed over.
+
+    A null where a float belongs is read as NaN: whoever uses the message has to look.
+
+    Raises:
+        MessageError: naming the field whose value is not of its type.
+    """
+    if not isinstance(data, Mapping):
+        raise MessageError(f"{where or cls.__name__} is not an object.")
+    values = {
+        field.name: _read(field, data[field.name], f"{where}.{field.name}" if where else field.name)
+        for field in fields_of(cls)
+        if field.name in data
+    }
+    return cls(**values)
+
+
+def _plain(field: Field, value: Any) -> Any:
+    if field.is_bytes:
+        return base64.b64encode(value).decode()
+    if field.count is not None:
+        return [_plain_one(field, item) for item in value]
+    return _plain_one(field, value)
+
+
+def _plain_one(field: Field, value: Any) -> Any:
+    if not isinstance(field.kind, str):
+        return to_json(value)
+    if field.kind in ("float32", "float64"):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _read(field: Field, value: Any, where: str) -> Any:
+    if field.is_bytes:
+        return _sized(field, _bytes(value, where), where)
+    if field.count is None:
+        return _read_one(field, value, where)
+    if not isinstance(value, (list, tuple)):
+        raise MessageError(f"{where} is not a list.")
+    return _sized(field, tuple(_read_one(field, item, where) for item in value), where)
+
+
+def _sized(field: Field, value: Any, where: str) -> Any:
+    if field.count and len(value) != field.count:
+        raise MessageError(f"{where} has {len(value)} values, not {field.count}.")
+    return value
+
+
+def _bytes(value: Any, where: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True) if isinstance(value, str) else bytes(value)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise MessageError(f"{where} is neither base64 nor a list of bytes.") from error
+
+
+def _read_one(field: Field, value: Any, where: str) -> Any:
+    kind = field.kind
+    if not isinstance(kind, str):
+        return from_json(kind, value, where)
+    if kind == "string":
+        if isinstance(value, str):
+            return value
+    elif kind == "bool":
+        if isinstance(value, bool):
+            return value
+    elif kind in RANGES:
+        low, high = RANGES[kind]
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+    elif value is None:
+        return math.nan
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    raise MessageError(f"{where} is not of the type {kind}.")

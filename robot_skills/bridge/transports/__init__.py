@@ -1,0 +1,1 @@
+"""Ways to reach ROS, one file each."""

@@ -1,0 +1,152 @@
+"""An arm that does what it is told, on the in-memory transport: what the bridge's tests drive."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from robot_skills.bridge.messages import (
+    BoolMessage,
+    Float64MultiArray,
+    Header,
+    Image,
+    JointState,
+    JointTrajectory,
+    Time,
+)
+from robot_skills.bridge.settings import ArmSettings, TransportSettings
+from robot_skills.bridge.transport import COMMANDS, SENSORS, Transport
+from robot_skills.bridge.transports.memory import MemoryTransport
+
+URDF = Path(__file__).parents[3] / "sim" / "tabletop" / "assets" / "panda.urdf"
+_domains = itertools.count(1000)
+
+
+def new_domain() -> TransportSettings:
+    """A graph of one's own."""
+    return TransportSettings(kind="memory", domain=next(_domains) % 200)
+
+
+def panda(**safety: object) -> ArmSettings:
+    """The tabletop's arm, its URDF read from the file; `safety` changes its safety settings."""
+    read = ArmSettings.read("tabletop")
+    return dataclasses.replace(
+        read,
+        kinematics=dataclasses.replace(read.kinematics, urdf=str(URDF)),
+        safety=dataclasses.replace(read.safety, **safety),  # type: ignore[arg-type]
+    )
+
+
+def joint_state(
+    settings: ArmSettings, position: np.ndarray, stamp: float = 0.0, /, **changes: object
+) -> JointState:
+    """What an arm at a position says."""
+    names = tuple(joint.name for joint in settings.joints)
+    fingers = settings.gripper.joints if settings.gripper else ()
+    values = (*map(float, position), *(0.02 for _ in fingers))
+    said = JointState(Header(Time.from_seconds(stamp)), (*names, *fingers), values)
+    return dataclasses.replace(said, **changes)  # type: ignore[arg-type]
+
+
+class PerfectArm:
+    """Follows trajectories by cubics between their points, as ros2_control does, and remembers where it was.
+
+    Its clock is the machine's; it says its state `rate` times a second.
+    """
+
+    def __init__(self, settings: ArmSettings, transport: Transport, rate: float = 100.0) -> None:
+        self.settings, self.transport = settings, transport
+        self.commands: list[JointTrajectory] = []
+        self.grips: list[float] = []
+        self.history: list[tuple[float, np.ndarray]] = []
+        self.frozen = self.silent = False
+        self._position = np.array(settings.kinematics.posture)
+        self._velocity = np.zeros_like(self._position)
+        self._way: list[tuple[float, np.ndarray, np.ndarray]] = []
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._rate = rate
+        self._say = transport.publisher(settings.joint_states, JointState, COMMANDS)
+        self._images = [
+            transport.publisher(camera.topic, Image, SENSORS) for camera in settings.cameras.values()
+        ]
+        self.emergency_stop = transport.publisher(settings.safety.emergency_stop, BoolMessage, COMMANDS)
+        transport.subscribe(settings.controller.name, JointTrajectory, self._take, COMMANDS)
+        if settings.gripper is not None:
+            transport.subscribe(settings.gripper.name, Float64MultiArray, self._grip, COMMANDS)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def position(self) -> np.ndarray:
+        return self._at(time.monotonic())[0]
+
+    def speeds(self, since: float = 0.0) -> np.ndarray:
+        """Largest joint speed between two states, for each pair of them since a time."""
+        kept = [(when, where) for when, where in self.history if when >= since]
+        return np.array(
+            [np.abs(b - a).max() / (t - s) for (s, a), (t, b) in itertools.pairwise(kept) if t > s]
+        )
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(2.0)
+        self.transport.close()
+
+    def _take(self, message: JointTrajectory) -> None:
+        now = time.monotonic()
+        self.commands.append(message)
+        if self.frozen:
+            return
+        with self._lock:
+            here, velocity = self._locked(now)
+            self._way = [(now, here, velocity)] + [
+                (now + point.time_from_start.seconds, np.array(point.positions), np.array(point.velocities))
+                for point in message.points
+            ]
+
+    def _grip(self, message: Float64MultiArray) -> None:
+        self.grips.append(message.data[0])
+
+    def _at(self, now: float) -> tuple[np.ndarray, np.ndarray]:
+        with self._lock:
+            return self._locked(now)
+
+    def _locked(self, now: float) -> tuple[np.ndarray, np.ndarray]:
+        for (s, a, v), (t, b, w) in itertools.pairwise(self._way):
+            if s <= now < t:
+                x, span = (now - s) / (t - s), t - s
+                change, left, right = b - a, v * span, w * span
+                square, cube = 3 * change - 2 * left - right, left + right - 2 * change
+                where = a + x * (left + x * (square + x * cube))
+                return where, (left + x * (2 * square + 3 * x * cube)) / span
+        if self._way:
+            self._position, self._velocity = self._way[-1][1], np.zeros_like(self._velocity)
+        return self._position, self._velocity
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._over.is_set():
+            now = time.monotonic()
+            where, _ = self._at(now)
+            self.history.append((now, where))
+            if not self.silent:
+                self._say(joint_state(self.settings, where, time.time()))
+                for camera, publish in zip(self.settings.cameras.values(), self._images, strict=True):
+                    height, width = camera.size
+                    stamp = Header(Time.from_seconds(time.time()))
+                    grey = bytes([128]) * (3 * height * width)
+                    publish(Image(stamp, height, width, "rgb8", 0, 3 * width, grey))
+            due += 1.0 / self._rate
+            self._over.wait(max(0.0, due - time.monotonic()))
+
+
+def rehearse(settings: ArmSettings) -> tuple[PerfectArm, MemoryTransport]:
+    """An arm on a graph of its own, and a transport to reach it."""
+    domain = new_domain()
+    return PerfectArm(settings, MemoryTransport(domain)), MemoryTransport(domain)
