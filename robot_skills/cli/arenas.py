@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from robot_skills.cli.console import silence
 from robot_skills.errors import InputError
 from robot_skills.policies.policy import Policy
 from robot_skills.residual.arena import Arena, ArenaFactory
-from robot_skills.robot import ActionSpace, Float
+from robot_skills.robot import Float, Observation, RobotSpec
+from robot_skills.skill import SkillCall
 from robot_skills.training.evaluation import EpisodeResult
 
 if TYPE_CHECKING:
@@ -51,8 +53,14 @@ class _Suite:
         self._made_by, self._bench = made_by, bench
 
     @property
-    def action(self) -> ActionSpace:
-        return self._bench.world.spec.action
+    def spec(self) -> RobotSpec:
+        return self._bench.world.spec
+
+    def observe(self, cameras: Sequence[str]) -> Observation:
+        return self._bench.world.observe(cameras)
+
+    def language(self, result: EpisodeResult) -> str:
+        return self._bench.text
 
     def play(self, policy: Policy, seed: int) -> EpisodeResult:
         from robot_skills.cli.suites import play
@@ -93,8 +101,14 @@ class _Tabletop:
         self._world = runner.world(load_policy(Path(runner.folder)).cameras)
 
     @property
-    def action(self) -> ActionSpace:
-        return self._world.spec.action
+    def spec(self) -> RobotSpec:
+        return self._world.spec
+
+    def observe(self, cameras: Sequence[str]) -> Observation:
+        return self._world.observe(cameras)
+
+    def language(self, result: EpisodeResult) -> str:
+        return self._runner.skill.language(SkillCall.parse(result.call))
 
     def play(self, policy: Policy, seed: int) -> EpisodeResult:
         return self._runner.play(policy, self._world, seed)

@@ -27,8 +27,13 @@ VERBS = {
     "plan": ("robot_skills.cli.plan", "the plan for a command, with its verification"),
     "collect": ("robot_skills.cli.collect", "demonstrations from scripted experts, or by hand"),
     "data": ("robot_skills.cli.data", "data sets: inspect, view, validate, convert, segment"),
+    "generate": (
+        "robot_skills.cli.generate",
+        "new tasks that the simulation proposes to itself, and verifies",
+    ),
     "train": ("robot_skills.cli.train", "train a policy from demonstrations"),
     "refine": ("robot_skills.cli.refine", "a trained skill gets better by practising"),
+    "distill": ("robot_skills.cli.distill", "a refined skill's successes as demonstrations"),
     "eval": ("robot_skills.cli.eval", "success rate of a skill, with its interval"),
     "skills": ("robot_skills.cli.skills", "list, show and add skills"),
     "serve": ("robot_skills.cli.serve", "keep the skills running as Ray actors"),

@@ -93,7 +93,7 @@ def handle(args: argparse.Namespace) -> int:
     factory = arena(args.env, folder, skill, args.time_limit)
     practice = Practice(str(folder), config.policy, factory)
     place = factory()
-    policy, shown = practice.policy(place.action), []
+    policy, shown = practice.policy(place.spec.action), []
     if args.demonstrations is not None:
         shown = read_demonstrations(policy, args.demonstrations, place.lead, seen_by(folder))
     learner, command = Learner(policy, config.learner, config.seed), begun(args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -14,7 +14,7 @@ from robot_skills.residual.control import Controller, Record, Seen
 from robot_skills.residual.learner import Snapshot
 from robot_skills.residual.policy import ResidualPolicy
 from robot_skills.residual.replay import BASE, POLICY, Trajectory
-from robot_skills.robot import ActionSpace, Float
+from robot_skills.robot import Float, Observation, RobotSpec
 from robot_skills.skill import Status
 from robot_skills.training.evaluation import EpisodeResult
 
@@ -26,8 +26,8 @@ class Arena(Protocol):
     """A simulator, or a real arm with somebody beside it, in which a policy plays episodes."""
 
     @property
-    def action(self) -> ActionSpace:
-        """What the robot's actions are."""
+    def spec(self) -> RobotSpec:
+        """Cameras, features and actions of the robot."""
 
     @property
     def lead(self) -> int:
@@ -35,6 +35,12 @@ class Arena(Protocol):
 
     def play(self, policy: Policy, seed: int) -> EpisodeResult:
         """One episode, from the start that a seed fixes."""
+
+    def observe(self, cameras: Sequence[str]) -> Observation:
+        """What the robot senses now, with the images of these cameras."""
+
+    def language(self, result: EpisodeResult) -> str:
+        """The language argument of an episode that was played."""
 
     def expert(self) -> Float:
         """What an expert that reads the simulator's state would do now, (A,).
@@ -82,6 +88,7 @@ class Player:
 
     def practise(self, order: Order) -> Trajectory:
         """Play an episode with what an order asks for."""
+        order.snapshot.prepare(self.policy)
         rng = np.random.default_rng(order.noise_seed)
         controller = order.snapshot.controller(rng if order.explore else None)
         return self.keep(controller, order.seed)

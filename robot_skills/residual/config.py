@@ -67,6 +67,8 @@ class Gate:
         candidates: actions that "best" picks among, the base's and the correction included; further ones
             scatter around the correction (best of N, DICE-RL and EXPO).
         spread: their standard deviation, as a share of the bound.
+        practice: whether the gate also holds while it practises. In simulation what a correction does is
+            found out by playing it; with people beside the arm it is not.
     """
 
     kind: Literal["none", "advantage", "best"] = "none"
@@ -74,6 +76,7 @@ class Gate:
     margin: float = 0.0
     candidates: int = 8
     spread: float = 0.2
+    practice: bool = False
 
     def __post_init__(self) -> None:
         check_ranges(self, GATE_BOUNDS, "gate.")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robot_skills.policies.policy import to_numpy
-from robot_skills.residual.config import LearnerConfig
+from robot_skills.residual.config import Gate, LearnerConfig
 from robot_skills.residual.control import Controller, Correct, Explore, Reach
 from robot_skills.residual.networks import FARTHEST
 from robot_skills.residual.policy import ResidualPolicy
@@ -83,7 +84,7 @@ class Learner:
             group = min(config.actor_every, updates - done)
             batch = replay.sample(config.batch_size * group, config.demonstrations, self._generator)
             order = torch.randperm(len(batch.reward), generator=self._generator)
-            batch = Batch(*(column[order] for column in batch))
+            batch = self.view(Batch(*(column[order] for column in batch)))
             logged = self._update_critics(batch, group)
             if actor:
                 logged |= self._update_actor(_part(batch, slice(0, config.batch_size)))
@@ -92,6 +93,13 @@ class Learner:
             done += group
         self.updates += updates
         return {name: float(torch.stack(values).mean()) for name, values in parts.items()}
+
+    def take(self, trajectory: Trajectory) -> None:
+        """Hear of an episode that joins the replay; for what is learned from whole episodes."""
+
+    def view(self, batch: Batch) -> Batch:
+        """What is made of a batch before it is learned from."""
+        return batch
 
     def _update_critics(self, batch: Batch, group: int) -> dict[str, Tensor]:
         config, critics = self.config, self.policy.critics
@@ -238,6 +246,9 @@ class Snapshot:
     def __init__(self, correct: Correct, config: LearnerConfig, gripper: NDArray[np.bool_]) -> None:
         self.correct, self._config, self._gripper = correct, config, gripper
 
+    def prepare(self, policy: ResidualPolicy) -> None:
+        """Bring a policy in another process to where this was taken; the base is the same there."""
+
     @property
     def reach(self) -> Reach:
         """What an action may be."""
@@ -247,9 +258,11 @@ class Snapshot:
         """Explore with noise of a strength that is drawn for the episode; without a generator, not at all."""
         if rng is None:
             return self.correct
-        config, strength = self._config, rng.uniform()
+        correct, config, strength = self.correct, self._config, rng.uniform()
+        if not correct.gate.practice:
+            correct = replace(correct, gate=Gate())
         sigma = np.where(self._gripper, config.gripper_noise, config.noise) * strength
-        return Explore(self.correct, sigma.astype(np.float32), config.memory, rng)
+        return Explore(correct, sigma.astype(np.float32), config.memory, rng)
 
 
 def _part(batch: Batch, rows: slice) -> Batch:

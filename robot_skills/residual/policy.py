@@ -196,10 +196,10 @@ class ResidualPolicy(nn.Module):
             self._made = version, self.correct()
         return self._made[1]
 
-    def brain(self) -> Brain:
-        """Actor and critics as arrays; without critics where nothing is gated."""
+    def brain(self, critics: bool = False) -> Brain:
+        """Actor and critics as arrays; without critics where nothing is gated and nobody asks for them."""
         parts: list[tuple[str, nn.Module]] = [("actor.", self.actor)]
-        if self.config.gate.kind != "none":
+        if critics or self.config.gate.kind != "none":
             parts.append(("critics.", self.critics))
         arrays = {
             f"{part}{name}": to_numpy(value).copy()

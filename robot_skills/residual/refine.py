@@ -85,13 +85,15 @@ class Practice:
         # One thread everywhere: sums in another order would be other numbers in another process.
         torch.set_num_threads(1)
         arena = self.arena()
-        player = Player(self.policy(arena.action), arena)
+        player = Player(self.policy(arena.spec.action), arena)
 
         def play(asked: Asked) -> Answer:
             if isinstance(asked, Order):
                 return player.practise(asked)
-            controller = follow_base if asked.snapshot is None else asked.snapshot.controller(None)
-            return player.evaluate(controller, asked.seed)
+            if asked.snapshot is None:
+                return player.evaluate(follow_base, asked.seed)
+            asked.snapshot.prepare(player.policy)
+            return player.evaluate(asked.snapshot.controller(None), asked.seed)
 
         return play
 
@@ -213,7 +215,7 @@ class Refiner:
             self._read_back(store)
             self._go_on(store, log, progress)
         if self.config.evaluate_episodes:
-            policy.actor.load_state_dict(self._best)
+            self.learner.restore_actor(self._best)
         return RefineResult(self._position.steps, self._position.episodes, self._position)
 
     def _go_on(self, store: EpisodeStore, log: MetricLog, progress: JobProgress) -> None:
@@ -309,8 +311,9 @@ class Refiner:
                 metrics = self.learner.learn(self._replay, int(position.owed))
             position.owed -= int(position.owed)
         if metrics:
-            bias = self.learner.bias(trajectory)
-            values = {**metrics, "bias": bias, "practice": float(np.mean(position.recent))}
+            values = {**metrics, "practice": float(np.mean(position.recent))}
+            if "q" in metrics:
+                values["bias"] = self.learner.bias(trajectory)
             log.write("learning", {**values, "success": float(trajectory.success)}, position.steps)
         rate = np.mean(position.recent)
         progress.advance(len(trajectory), f"{rate:.0%} of the last {len(position.recent)}", len(trajectory))
@@ -343,6 +346,7 @@ class Refiner:
             return self.learner.learn(self._replay, self.config.learner.warm_up, actor=False)
 
     def _add(self, trajectory: Trajectory) -> None:
+        self.learner.take(trajectory)
         self._replay.append(trajectory, self.learner.policy.brain().normalise(trajectory.inputs))
 
     def _look(self, result: EpisodeResult, log: MetricLog) -> None:

@@ -85,10 +85,17 @@ class World:
 
 
 class Arena:
-    action, lead = SPACE, 0
+    lead = 0
 
     def __init__(self) -> None:
         self.world = World()
+        self.spec = self.world.spec
+
+    def observe(self, cameras: Sequence[str]) -> Observation:
+        return self.world.observe(cameras)
+
+    def language(self, result: EpisodeResult) -> str:
+        return "there"
 
     def play(self, policy: Policy, seed: int) -> EpisodeResult:
         world = self.world

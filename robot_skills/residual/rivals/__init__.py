@@ -1,0 +1,1 @@
+"""What a correction is measured against, made of the same parts: one file, one method."""
