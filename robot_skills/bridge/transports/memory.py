@@ -5,21 +5,19 @@ Messages travel as CDR bytes, so what does not fit its type fails here as it wou
 
 from __future__ import annotations
 
-import logging
-import queue
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 from typing import Any, TypeVar
 
 from robot_skills.bridge.cdr import decode, encode
 from robot_skills.bridge.schema import ActionType, ServiceType, ros_name
 from robot_skills.bridge.settings import TransportSettings
 from robot_skills.bridge.transport import ABORTED, COMMANDS, Execute, Goal, Quality, TransportError
-
-log = logging.getLogger(__name__)
+from robot_skills.bridge.transports.dispatch import Dispatcher
 
 M = TypeVar("M")
 
@@ -44,10 +42,8 @@ class MemoryTransport:
 
     def __init__(self, settings: TransportSettings) -> None:
         self._domain = _DOMAINS[settings.domain]
-        self._callbacks: dict[str, list[tuple[type, Callable[[Any], None]]]] = defaultdict(list)
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="memory transport", daemon=True)
-        self._thread.start()
+        self._callbacks: dict[str, list[tuple[type, Callable[[Any], None], int]]] = defaultdict(list)
+        self._work = Dispatcher("memory transport")
         self._closed = False
 
     def publisher(self, topic: str, kind: type[M], quality: Quality = COMMANDS) -> Callable[[M], None]:
@@ -74,7 +70,7 @@ class MemoryTransport:
     ) -> None:
         """See `Transport`."""
         with self._domain.lock:
-            self._callbacks[topic].append((kind, callback))
+            self._callbacks[topic].append((kind, callback, quality.depth))
             if self not in self._domain.readers[topic]:
                 self._domain.readers[topic].append(self)
             kept = self._domain.latched.get(topic) if quality.latched else None
@@ -146,24 +142,16 @@ class MemoryTransport:
             for offered in (self._domain.services, self._domain.actions):
                 for name in [name for name, (owner, *_) in offered.items() if owner is self]:
                     del offered[name]
-        self._work.put(None)
-        if threading.current_thread() is not self._thread:
-            self._thread.join(2.0)
+        self._work.close()
 
     def _deliver(self, topic: str, data: bytes) -> None:
-        for kind, callback in list(self._callbacks[topic]):
-            self._work.put(lambda kind=kind, callback=callback: callback(decode(kind, data)))  # type: ignore[misc]
+        for number, (kind, callback, depth) in enumerate(list(self._callbacks[topic])):
+            work = partial(_read, kind, data, callback)
+            self._work.put(work, f"{topic} {number}", depth)
 
     def _call_back(self, callback: Callable[[Any], None] | None, message: Any) -> None:
         if callback is not None:
             self._work.put(lambda: callback(message))
-
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            try:
-                work()
-            except Exception:  # noqa: PERF203 - the next callback is owed its turn
-                log.exception("A callback failed.")
 
 
 class _MemoryGoal:
@@ -200,6 +188,10 @@ class _MemoryGoal:
             raise
         except Exception:
             return ABORTED, None
+
+
+def _read(kind: type, data: bytes, callback: Callable[[Any], None]) -> None:
+    callback(decode(kind, data))
 
 
 def _settle(future: Future[Any], work: Callable[[], Any]) -> None:

@@ -1,0 +1,399 @@
+"""ROS through a rosbridge server's websocket, without ROS on this machine.
+
+Protocol: rosbridge v2 (RobotWebTools/rosbridge_suite, ROSBRIDGE_PROTOCOL.md). What servers do that is not in
+it, and what is done about it here:
+
+- they do not answer what fails (a message of a wrong type, a rejected goal in older ones): every wait has a
+  time-out of its own;
+- publishers on their side are transient local, and a message may reach a late reader a second later: commands
+  for motion are trajectories that carry their own stop, and stopping is a service;
+- a connection is a queue: images go through one of their own, so that no command waits behind a picture.
+
+A connection that breaks stays broken: whoever uses it hears so at the next word, and the arm stops.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
+from typing import Any, TypeVar
+
+from robot_skills.bridge.json_codec import from_json, to_json
+from robot_skills.bridge.messages import CompressedImage, Image
+from robot_skills.bridge.schema import ActionType, MessageError, ServiceType, ros_name
+from robot_skills.bridge.settings import TransportSettings
+from robot_skills.bridge.transport import ABORTED, COMMANDS, Execute, Quality, TransportError
+from robot_skills.bridge.transports.dispatch import Dispatcher
+from robot_skills.errors import require
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M")
+
+#: The largest message that is taken, bytes: a 4K picture in base64.
+LARGEST = 48 * 2**20
+#: A server that does not answer a ping for this long is gone, s.
+PING = 5.0
+#: Fragments of so many messages may be incomplete at a time; the oldest is given up.
+INCOMPLETE = 16
+PICTURES = (Image, CompressedImage)
+
+
+class Socket:
+    """One websocket: JSON objects out, and in by their operation.
+
+    Args:
+        url: of the server.
+        receive: called with each object on the socket's thread; it returns soon.
+        lost: called once when the connection ends by itself.
+    """
+
+    def __init__(
+        self, url: str, receive: Callable[[dict[str, Any]], None], lost: Callable[[str], None]
+    ) -> None:
+        client = require("websockets.sync.client", "bridge")
+        self._url, self._receive, self._lost = url, receive, lost
+        self._closed = require("websockets.exceptions", "bridge").ConnectionClosed
+        try:
+            self._socket = client.connect(
+                url, compression=None, max_size=LARGEST, open_timeout=5.0, close_timeout=1.0,
+                ping_interval=PING / 2, ping_timeout=PING,
+            )  # fmt: skip
+        except (OSError, TimeoutError, ValueError) as error:
+            raise TransportError(f"No rosbridge server at {url}: {error}.") from error
+        except Exception as error:  # websockets' own: the address or the answer is no websocket's
+            raise TransportError(f"{url} is not a rosbridge server: {error}.") from error
+        self._ending = False
+        self._fragments: dict[str, dict[int, str]] = {}
+        self._thread = threading.Thread(target=self._read, name="rosbridge", daemon=True)
+        self._thread.start()
+
+    def send(self, **operation: Any) -> None:
+        """Send an operation.
+
+        Raises:
+            TransportError: the connection is lost.
+        """
+        try:
+            self._socket.send(json.dumps(operation, allow_nan=False))
+        except (self._closed, OSError) as error:
+            raise TransportError(f"The connection to {self._url} is lost.") from error
+
+    def close(self) -> None:
+        """End it."""
+        self._ending = True
+        self._socket.close()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(2.0)
+
+    def _read(self) -> None:
+        try:
+            for text in self._socket:
+                self._take(text)
+        except Exception as error:
+            log.debug("The connection to %s ended: %s", self._url, error)
+        if not self._ending:
+            self._lost(f"The connection to {self._url} is lost.")
+
+    def _take(self, text: str | bytes) -> None:
+        try:
+            operation = json.loads(text)
+        except (ValueError, RecursionError):
+            log.warning("%s sent what is not JSON.", self._url)
+            return
+        if not isinstance(operation, dict) or not isinstance(operation.get("op"), str):
+            log.warning("%s sent what is no operation.", self._url)
+        elif operation["op"] == "fragment":
+            self._join(operation)
+        else:
+            self._receive(operation)
+
+    def _join(self, fragment: Mapping[str, Any]) -> None:
+        """Keep a fragment; with the last one of a message, take the message."""
+        key, number, total = str(fragment.get("id")), fragment.get("num"), fragment.get("total")
+        data = fragment.get("data")
+        if not (isinstance(number, int) and isinstance(total, int) and isinstance(data, str)):
+            log.warning("%s sent a fragment that is none.", self._url)
+            return
+        while len(self._fragments) >= INCOMPLETE and key not in self._fragments:
+            del self._fragments[next(iter(self._fragments))]
+        parts = self._fragments.setdefault(key, {})
+        parts[number] = data
+        if len(parts) == total:
+            del self._fragments[key]
+            self._take("".join(parts[index] for index in sorted(parts)))
+
+
+class RosbridgeTransport:
+    """See the module."""
+
+    def __init__(self, settings: TransportSettings) -> None:
+        self._url = settings.url
+        self._work = Dispatcher("rosbridge callbacks")
+        self._ids = (f"{uuid.uuid4().hex[:8]}-{number}" for number in itertools.count())
+        self._readers: dict[str, list[tuple[type, Callable[[Any], None], int]]] = {}
+        self._advertised: set[str] = set()
+        self._answers: dict[str, Future[Mapping[str, Any]]] = {}
+        self._feedback: dict[str, tuple[type, Callable[[Any], None] | None]] = {}
+        self._services: dict[str, tuple[ServiceType, Callable[[Any], Any]]] = {}
+        self._actions: dict[str, tuple[ActionType, Execute, Callable[[Any], bool]]] = {}
+        self._goals: dict[str, _Served] = {}
+        self._lost: str | None = None
+        self._socket = Socket(self._url, self._receive, self._on_lost)
+        self._pictures: Socket | None = None
+
+    def publisher(self, topic: str, kind: type[M], quality: Quality = COMMANDS) -> Callable[[M], None]:
+        """See `Transport`."""
+        socket = self._socket_for(kind)
+        if topic not in self._advertised:
+            self._advertised.add(topic)
+            socket.send(
+                op="advertise", id=next(self._ids), topic=topic, type=ros_name(kind), latch=quality.latched
+            )
+
+        def publish(message: M) -> None:
+            socket.send(op="publish", topic=topic, msg=to_json(message))
+
+        return publish
+
+    def subscribe(
+        self, topic: str, kind: type[M], callback: Callable[[M], None], quality: Quality = COMMANDS
+    ) -> None:
+        """See `Transport`."""
+        first = topic not in self._readers
+        self._readers.setdefault(topic, []).append((kind, callback, quality.depth))
+        if first:
+            self._socket_for(kind).send(
+                op="subscribe", id=next(self._ids), topic=topic, type=ros_name(kind),
+                queue_length=quality.depth,
+            )  # fmt: skip
+
+    def call(self, service: str, kind: ServiceType, request: Any, timeout: float) -> Any:
+        """See `Transport`."""
+        answer = self._ask(service, kind.name, to_json(request), timeout)
+        if answer.get("result") is False:
+            raise TransportError(f"{service} failed: {answer.get('values')}")
+        try:
+            return from_json(kind.response, answer.get("values") or {})
+        except MessageError as error:
+            raise TransportError(f"{service} answered what is no {kind.name}: {error}") from error
+
+    def serve(self, service: str, kind: ServiceType, handler: Callable[[Any], Any]) -> None:
+        """See `Transport`."""
+        self._services[service] = kind, handler
+        self._socket.send(op="advertise_service", type=kind.name, service=service)
+
+    def send_goal(
+        self, action: str, kind: ActionType, goal: Any, feedback: Callable[[Any], None] | None = None
+    ) -> _Sent:
+        """See `Transport`."""
+        key = next(self._ids)
+        done: Future[Mapping[str, Any]] = Future()
+        self._answers[key] = done
+        self._feedback[key] = kind.feedback, feedback
+        self._socket.send(
+            op="send_action_goal", id=key, action=action, action_type=kind.name, args=to_json(goal),
+            feedback=feedback is not None,
+        )  # fmt: skip
+        return _Sent(self._socket, action, kind, key, done)
+
+    def serve_action(
+        self,
+        action: str,
+        kind: ActionType,
+        execute: Execute,
+        accept: Callable[[Any], bool] = lambda goal: True,
+    ) -> None:
+        """See `Transport`; the protocol knows no rejection, so a goal that is not taken on is aborted."""
+        self._actions[action] = kind, execute, accept
+        self._socket.send(op="advertise_action", type=kind.name, action=action)
+
+    def topics(self, timeout: float) -> Mapping[str, str]:
+        """See `Transport`; it needs the rosapi node beside the server."""
+        answer = self._ask("/rosapi/topics", "rosapi_msgs/srv/Topics", {}, timeout)
+        values = answer.get("values")
+        if answer.get("result") is False or not isinstance(values, dict):
+            raise TransportError(f"The server at {self._url} has no rosapi, which knows the topics.")
+        return dict(zip(values.get("topics", ()), values.get("types", ()), strict=False))
+
+    def close(self) -> None:
+        """See `Transport`."""
+        for socket in (self._socket, self._pictures):
+            if socket is not None:
+                socket.close()
+        self._work.close()
+        self._fail("The transport is closed.")
+
+    def _socket_for(self, kind: type) -> Socket:
+        if kind not in PICTURES:
+            return self._socket
+        if self._pictures is None:
+            self._pictures = Socket(self._url, self._receive, self._on_lost)
+        return self._pictures
+
+    def _ask(self, service: str, kind: str, args: Any, timeout: float) -> Mapping[str, Any]:
+        key = next(self._ids)
+        answer: Future[Mapping[str, Any]] = Future()
+        self._answers[key] = answer
+        try:
+            self._socket.send(
+                op="call_service", id=key, service=service, type=kind, args=args, timeout=timeout
+            )
+            return answer.result(timeout)
+        except FutureTimeoutError:
+            raise TransportError(f"{service} did not answer in {timeout:g} s.") from None
+        finally:
+            self._answers.pop(key, None)
+
+    def _receive(self, operation: dict[str, Any]) -> None:
+        """On the socket's thread: hand over, and return."""
+        handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "publish": self._on_message,
+            "service_response": self._on_answer,
+            "action_result": self._on_answer,
+            "action_feedback": self._on_feedback,
+            "call_service": self._on_call,
+            "send_action_goal": self._on_goal,
+            "cancel_action_goal": self._on_cancel,
+            "status": lambda said: log.warning("rosbridge: %s", said.get("msg")),
+        }
+        handler = handlers.get(operation["op"])
+        if handler is not None:
+            handler(operation)
+
+    def _on_message(self, said: dict[str, Any]) -> None:
+        topic = str(said.get("topic"))
+        for number, (kind, callback, depth) in enumerate(self._readers.get(topic, ())):
+            work = partial(self._read, topic, kind, said.get("msg"), callback)
+            self._work.put(work, f"{topic} {number}", depth)
+
+    def _read(self, topic: str, kind: type, data: Any, callback: Callable[[Any], None]) -> None:
+        try:
+            message: Any = from_json(kind, data)
+        except MessageError as error:
+            log.warning("Refused a message on %s: %s", topic, error)
+            return
+        callback(message)
+
+    def _on_answer(self, said: dict[str, Any]) -> None:
+        key = str(said.get("id"))
+        self._feedback.pop(key, None)
+        future = self._answers.pop(key, None)
+        if future is not None and not future.done():
+            future.set_result(said)
+
+    def _on_feedback(self, said: dict[str, Any]) -> None:
+        kind, callback = self._feedback.get(str(said.get("id")), (type(None), None))
+        if callback is not None:
+            self._work.put(partial(self._read, str(said.get("action")), kind, said.get("values"), callback))
+
+    def _on_call(self, said: dict[str, Any]) -> None:
+        self._work.put(partial(self._answer, str(said.get("service")), said))
+
+    def _answer(self, service: str, said: dict[str, Any]) -> None:
+        values: Any = f"Nobody offers {service} here."
+        good = service in self._services
+        if good:
+            kind, handler = self._services[service]
+            try:
+                values = to_json(handler(from_json(kind.request, said.get("args") or {})))
+            except Exception as error:
+                log.warning("The service %s failed: %s", service, error)
+                values, good = str(error), False
+        self._socket.send(
+            op="service_response", id=said.get("id"), service=service, values=values, result=good
+        )
+
+    def _on_goal(self, said: dict[str, Any]) -> None:
+        action, key = str(said.get("action")), str(said.get("id"))
+        if action not in self._actions:
+            return
+        kind, execute, accept = self._actions[action]
+        try:
+            request: Any = from_json(kind.goal, said.get("args") or {})
+        except MessageError as error:
+            log.warning("Refused a goal of %s: %s", action, error)
+            self._result(action, key, ABORTED, str(error), False)
+            return
+        if not accept(request):
+            self._result(action, key, ABORTED, "goal rejected", False)
+            return
+        self._goals[key] = goal = _Served(self._socket, action, key, request)
+        threading.Thread(target=self._carry_out, args=(goal, kind, execute), name=action, daemon=True).start()
+
+    def _carry_out(self, goal: _Served, kind: ActionType, execute: Execute) -> None:
+        try:
+            status, result = execute(goal)
+        except Exception:
+            log.exception("The action %s failed.", goal.action)
+            status, result = ABORTED, kind.result()
+        self._goals.pop(goal.key, None)
+        try:
+            self._result(goal.action, goal.key, status, to_json(result), True)
+        except TransportError as error:
+            log.warning("A result of %s went nowhere: %s", goal.action, error)
+
+    def _result(self, action: str, key: str, status: int, values: Any, good: bool) -> None:
+        self._socket.send(
+            op="action_result", id=key, action=action, status=status, values=values, result=good
+        )
+
+    def _on_cancel(self, said: dict[str, Any]) -> None:
+        if goal := self._goals.get(str(said.get("id"))):
+            goal.canceled = True
+
+    def _on_lost(self, reason: str) -> None:
+        if self._lost is None:
+            self._lost = reason
+            log.warning(reason)
+        self._fail(reason)
+
+    def _fail(self, reason: str) -> None:
+        """Nobody waits for an answer any more."""
+        for key in list(self._answers):
+            future = self._answers.pop(key, None)
+            if future is not None and not future.done():
+                future.set_exception(TransportError(reason))
+
+
+class _Sent:
+    """A goal of ours."""
+
+    def __init__(
+        self, socket: Socket, action: str, kind: ActionType, key: str, done: Future[Mapping[str, Any]]
+    ) -> None:
+        self._socket, self._action, self._kind, self._key, self._done = socket, action, kind, key, done
+
+    def result(self, timeout: float) -> tuple[int, Any]:
+        """See `Goal`."""
+        try:
+            said = self._done.result(timeout)
+        except FutureTimeoutError:
+            raise TransportError(f"{self._action} has no result after {timeout:g} s.") from None
+        values, status = said.get("values"), said.get("status", ABORTED)
+        if not isinstance(values, dict):
+            raise TransportError(f"{self._action} rejected the goal: {values}")
+        return int(status), from_json(self._kind.result, values)
+
+    def cancel(self) -> None:
+        """See `Goal`."""
+        self._socket.send(op="cancel_action_goal", id=self._key, action=self._action)
+
+
+class _Served:
+    """A goal of somebody's."""
+
+    def __init__(self, socket: Socket, action: str, key: str, request: Any) -> None:
+        self._socket, self.action, self.key, self.request = socket, action, key, request
+        self.canceled = False
+
+    def feedback(self, message: Any) -> None:
+        """See `ServedGoal`."""
+        self._socket.send(op="action_feedback", id=self.key, action=self.action, values=to_json(message))

@@ -1,0 +1,118 @@
+"""A real ROS 2 node, run by rclpy in an environment of its own: it answers whoever asks.
+
+/echo/NAME is sent back on /echoed/NAME; the service /trigger counts its calls, /slow takes 3 s; the action
+/count (test_msgs/Fibonacci) gives feedback, can be canceled, rejects orders below 0; whoever says so on
+/ask_back has its service /ours called.
+"""
+
+import sys
+import threading
+import time
+
+import rclpy
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Bool, Float64MultiArray, String
+from std_srvs.srv import SetBool, Trigger
+from test_msgs.action import Fibonacci
+from trajectory_msgs.msg import JointTrajectory
+
+
+def main() -> None:
+    rclpy.init()
+    node = rclpy.create_node("peer")
+    group = ReentrantCallbackGroup()
+    kinds = {
+        "joint_state": JointState,
+        "trajectory": JointTrajectory,
+        "array": Float64MultiArray,
+        "flag": Bool,
+        "text": String,
+        "image": Image,
+    }
+    for name, kind in kinds.items():
+        quality = qos_profile_sensor_data if kind is Image else 1000
+        publisher = node.create_publisher(kind, f"/echoed/{name}", quality)
+        node.create_subscription(
+            kind,
+            f"/echo/{name}",
+            lambda message, p=publisher: p.publish(message),
+            quality,
+            callback_group=group,
+        )
+    latched = node.create_publisher(
+        String, "/described", QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    )
+    latched.publish(String(data="<robot/>"))
+    calls = []
+
+    def trigger(request, response):
+        calls.append(1)
+        response.success, response.message = True, f"call {len(calls)}"
+        return response
+
+    def switch(request, response):
+        response.success, response.message = request.data, "on" if request.data else "off"
+        return response
+
+    def slow(request, response):
+        time.sleep(3.0)
+        return response
+
+    node.create_service(Trigger, "/trigger", trigger, callback_group=group)
+    node.create_service(Trigger, "/slow", slow, callback_group=group)
+    node.create_service(SetBool, "/switch", switch, callback_group=group)
+
+    def count(goal):
+        numbers = [0, 1]
+        feedback = Fibonacci.Feedback()
+        result = Fibonacci.Result()
+        for _ in range(1, goal.request.order):
+            if goal.is_cancel_requested:
+                goal.canceled()
+                result.sequence = numbers
+                return result
+            numbers.append(numbers[-1] + numbers[-2])
+            feedback.sequence = numbers
+            goal.publish_feedback(feedback)
+            time.sleep(0.05)
+        goal.succeed()
+        result.sequence = numbers
+        return result
+
+    ActionServer(
+        node,
+        Fibonacci,
+        "/count",
+        count,
+        goal_callback=lambda goal: GoalResponse.ACCEPT if goal.order >= 0 else GoalResponse.REJECT,
+        cancel_callback=lambda goal: CancelResponse.ACCEPT,
+        callback_group=group,
+    )
+    ask = node.create_client(Trigger, "/ours", callback_group=group)
+    answers = node.create_publisher(String, "/answers", 10)
+
+    def ask_back(message):
+        """Call the service of whoever is tested, and say what came of it."""
+
+        def wait() -> None:
+            ask.wait_for_service(5.0)
+            future = ask.call_async(Trigger.Request())
+            future.add_done_callback(lambda done: answers.publish(String(data=done.result().message)))
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    node.create_subscription(Bool, "/ask_back", ask_back, 10, callback_group=group)
+    executor = MultiThreadedExecutor(4)
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Starts ROS 2 processes from the environment that `ros.sh` makes: on the loopback interface only."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import socket
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+#: The environment's Python.
+PYTHON = os.environ.get("ROS_PYTHON", "")
+#: Cyclone DDS and Fast DDS find each other on 127.0.0.1 without multicast.
+CYCLONEDDS = (
+    '<CycloneDDS><Domain Id="any"><General><Interfaces><NetworkInterface name="lo" multicast="false"/>'
+    "</Interfaces><AllowMulticast>false</AllowMulticast></General></Domain></CycloneDDS>"
+)
+
+
+def variables(domain: int) -> dict[str, str]:
+    """The environment's variables for a process that speaks to this machine only."""
+    place = Path(PYTHON).absolute().parents[1]
+    packages = place / "lib" / "python3.11" / "site-packages"
+    libraries = [str(place / "lib"), *sorted(glob.glob(str(packages / "ros_*.libs")))]
+    return {
+        **os.environ,
+        "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+        "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
+        "AMENT_PREFIX_PATH": str(place),
+        "ROS_DISTRO": "jazzy",
+        "ROS_DOMAIN_ID": str(domain),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str], environment: dict[str, str], ready: str = ""
+) -> Iterator[subprocess.Popen[str]]:
+    """A process, until the end of the block; with `ready`, from when it has printed that."""
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        if ready:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert ready in line, f"{command} said {line!r}"
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def node(domain: int) -> Iterator[subprocess.Popen[str]]:
+    """`ros_node.py`."""
+    with running([PYTHON, str(HERE / "ros_node.py")], variables(domain), "ready") as process:
+        yield process
+
+
+@contextlib.contextmanager
+def rosbridge(domain: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """rosbridge-server-rs, its address and its process."""
+    place = Path(PYTHON).absolute().parents[1]
+    (server,) = place.glob("lib/python3*/site-packages/rosbridge_server_rs/rosbridge_server_rs_jazzy")
+    server.chmod(0o755)  # the wheel leaves it without
+    port = free_port()
+    library = Path(sysconfig.get_config_var("LIBDIR")) / "libpython3.11.so.1.0"
+    environment = {**variables(domain), "LD_PRELOAD": str(library)}
+    command = [str(server), "--no-rosapi", "--bind", f"127.0.0.1:{port}"]
+    with running(command, environment) as process:
+        until = time.monotonic() + 10.0
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 0.2).close()
+                break
+            except OSError:
+                assert time.monotonic() < until, "rosbridge-server-rs does not listen"
+                time.sleep(0.05)
+        yield f"ws://127.0.0.1:{port}", process
