@@ -333,15 +333,19 @@ class TabletopWorld:
             self._client.disconnect()
             self._kinematics.close()
 
-    def _advance(self) -> None:
+    def substep(self) -> None:
+        """One physics step, whatever the motors are set to: for drivers with a clock of their own."""
         client, button = self._client, self._furniture.button
+        client.stepSimulation()
+        if not self._pressed and self._slid(button) > 0.5 * fixtures.CAP_TRAVEL:
+            self._pressed = True
+            fixtures.light(client, self._furniture, True)
+        for item in self._furnishings.values():
+            item.press()
+
+    def _advance(self) -> None:
         for _ in range(SUBSTEPS):
-            client.stepSimulation()
-            if not self._pressed and self._slid(button) > 0.5 * fixtures.CAP_TRAVEL:
-                self._pressed = True
-                fixtures.light(client, self._furniture, True)
-            for item in self._furnishings.values():
-                item.press()
+            self.substep()
         self._steps += 1
 
     def _slid(self, body: int | None) -> float:
