@@ -58,3 +58,12 @@ def _at_most_one(group: int, model: GroundModel) -> bool:
         if added.bit_count() > 1 or left:
             return False
     return True
+
+
+def exclusive_sets(model: GroundModel) -> tuple[int, ...]:
+    """Masks of fluents of which at most one is ever true: what the hand holds, and where each thing is."""
+    things = dict.fromkeys(atom.args[0] for atom in model.fluents if atom.predicate == "holding")
+    places = {"holding", "in", "on"}
+    held = _mask(model.fluents, lambda atom: atom.predicate == "holding")
+    groups = (held, *(_about(thing, places, model.fluents) for thing in things))
+    return tuple(group for group in groups if _at_most_one(group, model))
