@@ -20,7 +20,7 @@ from robot_skills.errors import unknown
 from robot_skills.robot import TRANSLATION_SCALE, Float
 from robot_skills.skill import SkillCall
 from sim.tabletop import predicates
-from sim.tabletop.state import Body, State
+from sim.tabletop.state import Body, Furnished, State
 
 Array = NDArray[np.float64]
 Act: TypeAlias = "tuple[Float, bool]"
@@ -215,7 +215,7 @@ def place_aim(state: State, args: Mapping[str, str]) -> Array:
     if target == "table":
         return free_spot(state, args["object"])
     if target in state.furnishings:
-        return state.furnishings[target].aim
+        return _free_part(state, state.furnishings[target], args["object"])
     base = state.bodies[target]
     if base.kind == "bowl":
         return base.position
@@ -238,6 +238,23 @@ def free_spot(state: State, held: str) -> Array:
             if cost < least:
                 best, least = np.array([x, y, 0.0]), cost
     return best
+
+
+def _free_part(state: State, furnished: Furnished, held: str) -> Array:
+    """Where in a furnishing to put something: in the middle, or where what lies in it leaves most room."""
+    inside = [body for body in state.bodies.values() if body.name != held]
+    inside = [body for body in inside if predicates.inside(state, body.name, furnished.name)]
+    if not inside or furnished.rim == 0:
+        return furnished.aim
+    reach = np.clip(furnished.half - 0.6 * state.bodies[held].width, 0.0, 0.05)
+    if furnished.travel > 0 and furnished.kind == "drawer":
+        reach[1] = min(reach[1], 0.02)  # the rest of it is under the cabinet
+    spots = [
+        furnished.aim + np.array([x, y, 0.0])
+        for x in np.linspace(-reach[0], reach[0], 5)
+        for y in np.linspace(-reach[1], reach[1], 5)
+    ]
+    return max(spots, key=lambda spot: min(float(np.hypot(*(b.position - spot)[:2])) for b in inside))
 
 
 def _distance_to(area: tuple[float, float, float, float], spot: Array) -> float:

@@ -10,8 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.tabletop.scene import DOOR_TRAVEL, DRAWER_TRAVEL, Scene, Vector
 
+Array = NDArray[np.float64]
 #: (half extents, centre, colour)
 Part: TypeAlias = tuple[Vector, Vector, Vector]
 
@@ -59,6 +63,29 @@ def build(client: Any, scene: Scene) -> Furniture:
     )
     light(client, furniture, scene.pressed)
     return furniture
+
+
+def handles(scene: Scene, drawer: float, door: float) -> dict[str, Array]:
+    """Where the gripper acts on drawer, door and button, (3,) m, of those that are there.
+
+    Args:
+        scene: where they stand.
+        drawer: how far the drawer is out, m.
+        door: how far the door is slid, m.
+    """
+    x, y = scene.button
+    points = {
+        "drawer": np.array([scene.cabinet, FACE - drawer - DRAWER_GAP, GRIP_HEIGHT]),
+        "door": np.array([scene.rail - door, RAIL_Y + DOOR_GAP, GRIP_HEIGHT]),
+        "button": np.array([x, y + CAP_OFFSET, CAP_TOP]),
+    }
+    return {name: point for name, point in points.items() if name not in scene.without}
+
+
+def tray(scene: Scene, drawer: float) -> Array:
+    """Middle of the part of the drawer that is out, (3,) m; with the drawer shut, of all of it."""
+    out = max(drawer, 0.25 * DRAWER_TRAVEL)
+    return np.array([scene.cabinet, FACE - drawer + 0.5 * out + 0.008, 0.03])
 
 
 def light(client: Any, furniture: Furniture, on: bool) -> None:

@@ -20,14 +20,11 @@ TAGS = {
     "door": ("openable",),
     "button": ("pressable",),
     "table": ("support",),
-    "box": ("openable", "container"),
-    "gate": ("openable",),
-    "lever": ("openable",),
-    "crate": ("container",),
-    "tray": ("container",),
-    "shelf": ("support",),
-    "plate": ("support",),
-    "pedestal": ("support",),
+    **dict.fromkeys(("box", "chest"), ("openable", "container")),
+    **dict.fromkeys(("gate", "knob", "lever"), ("openable",)),
+    **dict.fromkeys(("basket", "bin", "crate", "rack", "tray"), ("container",)),
+    **dict.fromkeys(("bench", "coaster", "mat", "pedestal", "plate", "shelf", "stool"), ("support",)),
+    "bell": ("pressable",),
 }
 
 

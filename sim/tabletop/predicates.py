@@ -39,8 +39,8 @@ class Tolerances:
 
 STANDARD = Tolerances()
 #: What things may be put into and stood upon, by kind.
-CONTAINERS = frozenset({"drawer", "bowl", "box", "crate", "tray"})
-SUPPORTS = frozenset({"block", "cylinder", "shelf", "plate", "pedestal"})
+CONTAINERS = frozenset({"drawer", "bowl", "basket", "bin", "box", "chest", "crate", "rack", "tray"})
+SUPPORTS = frozenset({"block", "cylinder", "bench", "coaster", "mat", "pedestal", "plate", "shelf", "stool"})
 TRAVEL = {"drawer": DRAWER_TRAVEL, "door": DOOR_TRAVEL}
 #: As seen by the person at the robot's side: x forward, y left.
 HEADINGS = {

@@ -40,7 +40,8 @@ GRASPABLE = ("block", "cylinder", "ball")
 FIXTURES = ("drawer", "door", "button", "table")
 #: Furniture that a scene may hold besides (see `furnishings`), any number of each, told apart by colour.
 FURNISHINGS = (
-    "box", "crate", "drawer", "button", "gate", "lever", "pedestal", "plate", "shelf", "tray",
+    "basket", "bell", "bench", "bin", "box", "button", "chest", "coaster", "crate", "drawer", "gate", "knob",
+    "lever", "mat", "pedestal", "plate", "rack", "shelf", "stool", "tray",
 )  # fmt: skip
 TEXTURES = ("plain", "checks", "stripes")
 

@@ -17,7 +17,7 @@ import numpy as np
 from robot_skills.errors import unknown
 from robot_skills.scene_graph import DIRECTIONS
 from robot_skills.skill import SkillCall
-from sim.tabletop import predicates
+from sim.tabletop import furnishings, predicates
 from sim.tabletop.scene import AREA, BUTTON_RADIUS, GRASPABLE, ObjectSpec, Scene
 from sim.tabletop.world import TabletopWorld
 
@@ -99,7 +99,7 @@ def push(scene: Scene, rng: np.random.Generator) -> Result | None:
     """Push a thing in one of four directions, with room behind it and ahead."""
     name, item = _choose(rng, scene, GRASPABLE)
     direction = str(rng.choice(DIRECTIONS))
-    if not _room_to_push(scene, item, direction):
+    if not room_to_push(scene, item, direction):
         return None
     scene = _hand_over(scene.with_(closed=bool(rng.random() < 0.3)), rng)
     return scene, SkillCall("push", {"object": name, "direction": direction}), None
@@ -170,7 +170,7 @@ def _fill_drawer(scene: Scene, rng: np.random.Generator) -> Scene:
     return scene.with_(objects=(*scene.objects[:index], moved, *scene.objects[index + 1 :]))
 
 
-def _room_to_push(scene: Scene, item: ObjectSpec, direction: str) -> bool:
+def room_to_push(scene: Scene, item: ObjectSpec, direction: str) -> bool:
     """Whether the strip from behind the object to where it will come to rest is free and on the table."""
     heading = predicates.HEADINGS[direction]
     centre = np.array(item.position[:2])
@@ -180,9 +180,20 @@ def _room_to_push(scene: Scene, item: ObjectSpec, direction: str) -> bool:
         if not (x_low - 0.02 < x < x_high + 0.02 and y_low < y < y_high):
             return False
     others = [(np.array(other.position[:2]), other.radius) for other in scene.objects if other is not item]
-    others.append((np.array(scene.button), BUTTON_RADIUS))
+    if "button" not in scene.without:
+        others.append((np.array(scene.button), BUTTON_RADIUS))
     for position, radius in others:
         along = float(np.clip((position - centre) @ heading, -PUSH_BEHIND, PUSH_AHEAD))
         if np.linalg.norm(position - centre - along * heading) < radius + item.radius + 0.02:
+            return False
+    strip = np.sort(np.stack([ahead, behind]), axis=0)
+    strip += np.outer((-1.0, 1.0), (item.radius + 0.02) * (1.0 - np.abs(heading)))
+    for area in map(furnishings.area, scene.furnishings):
+        if (
+            strip[0, 0] < area[1]
+            and area[0] < strip[1, 0]
+            and strip[0, 1] < area[3]
+            and area[2] < strip[1, 1]
+        ):
             return False
     return True

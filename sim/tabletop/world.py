@@ -210,6 +210,7 @@ class TabletopWorld:
 
     def state(self) -> State:
         """Everything that predicates and experts may look at."""
+        assert self.scene is not None, "reset() the world before reading its state"
         furniture = self._furniture
         position, rotation = self.arm.tool()
         gripped = self.arm.gripped()
@@ -224,7 +225,7 @@ class TabletopWorld:
             door=door,
             pressed=self._pressed,
             handles=self._handles(drawer, door),
-            tray=self._tray(drawer),
+            tray=fixtures.tray(self.scene, drawer),
             furnishings={name: item.state() for name, item in self._furnishings.items()},
         )
 
@@ -379,24 +380,11 @@ class TabletopWorld:
 
     def _handles(self, drawer: float, door: float) -> dict[str, Array]:
         assert self.scene is not None
-        scene, grip = self.scene, fixtures.GRIP_HEIGHT
-        x, y = scene.button
-        points = {
-            "drawer": np.array([scene.cabinet, fixtures.FACE - drawer - fixtures.DRAWER_GAP, grip]),
-            "door": np.array([scene.rail - door, fixtures.RAIL_Y + fixtures.DOOR_GAP, grip]),
-            "button": np.array([x, y + fixtures.CAP_OFFSET, fixtures.CAP_TOP]),
-        }
-        handles = {name: point for name, point in points.items() if name not in scene.without}
+        handles = fixtures.handles(self.scene, drawer, door)
         for name, item in self._furnishings.items():
             if (handle := item.handle()) is not None:
                 handles[name] = handle
         return handles
-
-    def _tray(self, drawer: float) -> Array:
-        """Middle of the part of the drawer that is out; with the drawer shut, of all of it."""
-        assert self.scene is not None
-        out = max(drawer, 0.25 * DRAWER_TRAVEL)
-        return np.array([self.scene.cabinet, fixtures.FACE - drawer + 0.5 * out + 0.008, 0.03])
 
     def _camera(self, name: str) -> Camera:
         assert self.scene is not None, "reset() the world before rendering it"
