@@ -1,0 +1,105 @@
+"""`robot-skills generate`: the simulation proposes tasks to itself, and keeps those that pass its gates."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robot_skills.cli.console import check_output, make_console, silence, write_json
+from robot_skills.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sim.generative.generation import Funnel
+
+EXAMPLES = """\
+examples:
+  robot-skills generate --count 200 -o out/tasks
+  robot-skills generate --count 5 -o out/tasks --local        in this process, without Ray
+
+Every task is data: a goal formula, instructions in several phrasings, a recipe of its scenes, the predicates'
+parameters, a seed. Nothing that was generated is executed. A run that was stopped goes on where it was.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "generate",
+        help="propose, build, verify and solve new tasks",
+        description="Generate tasks on the tabletop. Each passes twelve gates, in full physics, before it is "
+        "kept; the funnel says how many fell at each. Exits with 1 when fewer were accepted than asked for.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--count", metavar="N", type=int, default=20, help="accepted tasks (default 20)")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the tasks' folder")
+    parser.add_argument("--seed", metavar="S", type=int, default=0, help="of the run (default 0)")
+    parser.add_argument("--workers", metavar="N", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--local", action="store_true", help="run in this process, without Ray")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
+
+
+def handle(args: argparse.Namespace) -> int:
+    """Generate, show the funnel, report; 1 when too few were accepted."""
+    from robot_skills.embedding import sentence_embedding
+    from robot_skills.errors import require
+    from robot_skills.training.progress import duration
+
+    check_output(args.json)
+    for name, least in (("count", 1), ("workers", 1), ("seed", 0)):
+        if getattr(args, name) < least:
+            raise InputError(f"--{name} is {least} or more, not {getattr(args, name)}.")
+    with silence():
+        require("pybullet", "sim")
+        from sim.generative.generation import generate
+    console = make_console()
+    command = shlex.join(
+        [
+            "robot-skills",
+            "generate",
+            "--count",
+            str(args.count),
+            "-o",
+            str(args.output),
+            "--seed",
+            str(args.seed),
+        ]
+    )
+    try:
+        result = generate(
+            args.count,
+            args.output,
+            sentence_embedding(),
+            console,
+            seed=args.seed,
+            workers=args.workers,
+            local=args.local,
+            command=command,
+        )
+    except KeyboardInterrupt:
+        console.print(f"Stopped. The same command goes on: {command}")
+        return 130
+    show_funnel(console, result.funnel)
+    cost = "" if result.funnel.cost is None else f", {result.funnel.cost:.1f} CPU s for each"
+    console.print(
+        f"{result.funnel.accepted} tasks of {result.funnel.proposed} proposals{cost}, "
+        f"in {duration(result.seconds)}: {args.output}"
+    )
+    write_json(args.json, result.to_json())
+    return 0 if result.funnel.accepted >= args.count else 1
+
+
+def show_funnel(console: Console, funnel: Funnel) -> None:
+    """How many proposals reached each gate, and how many fell there."""
+    from rich.table import Table
+
+    table = Table(title="the funnel", title_justify="left")
+    table.add_column("gate")
+    for title in ("reached", "fell", "CPU s"):
+        table.add_column(title, justify="right")
+    for gate, left, fell, spent in funnel.rows():
+        table.add_row(gate, str(left), str(fell), f"{spent:.1f}")
+    console.print(table)

@@ -1,0 +1,128 @@
+"""One attempt at a task by the scripted experts, in full physics, and the replay of its actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_skills.robot import Float
+from robot_skills.skill import Outcome, Skill, SkillCall, Status
+from robot_skills.symbolic.closed_loop import run_command
+from sim.experts.expert import expert_for
+from sim.generative.decomposition import decompose
+from sim.generative.task import Task
+from sim.tabletop.oracle import scene_graph
+from sim.tabletop.scene import Scene
+from sim.tabletop.world import CONTROL_RATE, TabletopWorld
+
+#: Control steps of one skill at the most, and new plans that an attempt may make.
+STEPS, REPLANS = 90, 2
+#: Control steps for which a goal must go on holding once everything is over: 0.5 s.
+HOLD = round(0.5 * CONTROL_RATE)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of an attempt.
+
+    Attributes:
+        episode: of the task; it fixes the scene.
+        scene: where it began.
+        actions: (T, 7) float32, everything that was done, the final stillness included.
+        calls: the skill calls that were carried out.
+        success: whether the goal held at the end of the last skill.
+        held: whether it held at every step of the final stillness too.
+        reason: why it ended.
+        digest: hash of the physical state at the very end.
+    """
+
+    episode: int
+    scene: Scene
+    actions: Float
+    calls: tuple[SkillCall, ...]
+    success: bool
+    held: bool
+    reason: str
+    digest: str
+
+
+def attempt(world: TabletopWorld, task: Task, episode: int, skills: Mapping[str, Skill]) -> Trial:
+    """Plan the task's goal in the scene of an episode and have the experts carry the plan out.
+
+    They read simulator state. The plan is checked before each step and made anew when the world is not as
+    planned (`robot_skills.symbolic.closed_loop`).
+
+    Raises:
+        PlacementError: the recipe leaves no room for this scene.
+    """
+    scene = task.scene(episode)
+    world.reset(scene)
+    player = _Player(world)
+    graph = scene_graph(world.state(), task.tolerances)
+    goal = task.goal.given(graph)
+    plan = decompose(goal, graph, skills)
+    if plan is None:
+        return Trial(episode, scene, player.actions(), (), False, False, "no plan", world.digest())
+    result = run_command(
+        goal,
+        plan,
+        skills,
+        lambda: scene_graph(world.state(), task.tolerances),
+        player.play,
+        max_replans=REPLANS,
+    )
+    held = result.success
+    for _ in range(HOLD if result.success else 0):
+        player.still()
+        held = held and scene_graph(world.state(), task.tolerances).holds(goal)
+    calls = tuple(outcome.call for outcome in result.outcomes)
+    return Trial(episode, scene, player.actions(), calls, result.success, held, result.reason, world.digest())
+
+
+def replay(world: TabletopWorld, task: Task, trial: Trial) -> tuple[bool, bool]:
+    """Play a trial's actions again: whether the goal holds, and whether the end is the same to the bit."""
+    world.reset(trial.scene)
+    goal = task.goal.given(scene_graph(world.state(), task.tolerances))
+    for action in trial.actions:
+        world.act(action)
+    return scene_graph(world.state(), task.tolerances).holds(goal), world.digest() == trial.digest
+
+
+class _Player:
+    """Carries out skill calls with the experts, and keeps every action."""
+
+    def __init__(self, world: TabletopWorld) -> None:
+        self._world = world
+        self._actions: list[NDArray[np.float32]] = []
+
+    def play(self, call: SkillCall) -> Outcome:
+        """Until the expert says that it is over."""
+        expert = expert_for(call)
+        for step in range(1, STEPS + 1):
+            action, over = expert.act(self._world.state())
+            self._act(action)
+            if over:
+                return Outcome(
+                    call, Status.SUCCEEDED, "The expert says it is over.", step, step / CONTROL_RATE
+                )
+        return Outcome(call, Status.TIMED_OUT, f"Not over after {STEPS} steps.", STEPS, STEPS / CONTROL_RATE)
+
+    def still(self) -> None:
+        """One control step without motion, the fingers as they are."""
+        self._act(still(self._world))
+
+    def actions(self) -> Float:
+        """All that were played, (T, 7)."""
+        return np.stack(self._actions) if self._actions else np.zeros((0, 7), np.float32)
+
+    def _act(self, action: NDArray[np.float32]) -> None:
+        self._actions.append(action)
+        self._world.act(action)
+
+
+def still(world: TabletopWorld) -> NDArray[np.float32]:
+    """The action that moves nothing, (7,)."""
+    return np.array([0, 0, 0, 0, 0, 0, np.sign(world.arm.grip) or -1.0], np.float32)
