@@ -88,8 +88,8 @@ class ResidualConfig:
 
     Attributes:
         base: the base's own `config.json`; empty: behaviour cloning as it comes.
-        bound: largest correction of each number of an action, as a share of half its range: .2 is 1 cm a
-            control step on the tabletop, 2 mm in MetaWorld. ResFiT has .1 and .2, Policy Decorator .03 to .8.
+        bound: largest correction of each number of an action, as a share of half its range: .3 is 1.5 cm a
+            control step on the tabletop, 3 mm in MetaWorld. ResFiT has .1 and .2, Policy Decorator .03 to .8.
         bounds: name of an action's number -> its own bound.
         gripper_bound: of the number called "gripper". A command to open or close is nearly +-1, and a
             correction that is to turn it around has to reach across: 2 is the whole range.
@@ -108,7 +108,7 @@ class ResidualConfig:
     """
 
     base: Mapping[str, Any] = field(default_factory=dict)
-    bound: float = 0.2
+    bound: float = 0.3
     bounds: Mapping[str, float] = field(default_factory=dict)
     gripper_bound: float = 1.0
     coming: int = 4
@@ -116,8 +116,8 @@ class ResidualConfig:
     features: int = 128
     whitening: float = 0.05
     width: int = 128
-    heads: int = 4
-    gate: Gate = field(default_factory=Gate)
+    heads: int = 3
+    gate: Gate = field(default_factory=lambda: Gate("advantage"))
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
     image_size: int = 64
@@ -164,21 +164,21 @@ class LearnerConfig:
             as the end of the task.
     """
 
-    n_step: int = 5
-    gamma: float = 0.99
+    n_step: int = 8
+    gamma: float = 0.985
     batch_size: int = 256
     updates: float = 2.0
     actor_every: int = 2
-    warm_up: int = 2000
+    warm_up: int = 4000
     learning_rate: float = 3e-4
     actor_learning_rate: float = 3e-4
-    tau: float = 0.005
+    tau: float = 0.01
     subset: int = 2
-    demonstrations: float = 0.5
-    trust: float = 0.1
+    demonstrations: float = 0.25
+    trust: float = 0.02
     clip_targets: bool = True
     gradient_clip: float = 10.0
-    noise: float = 0.3
+    noise: float = 0.6
     gripper_noise: float = 0.1
     memory: float = 0.9
     smoothing: float = 0.1
@@ -212,7 +212,7 @@ class RefineConfig:
     """
 
     steps: int = 30_000
-    fill: int = 40
+    fill: int = 20
     fill_noise: float = 0.5
     first_seed: int = 0
     evaluate_every: int = 5_000

@@ -31,7 +31,7 @@ def rate(policy, first: int = 1_000_000, episodes: int = 100) -> float:
 
 def test_practice_makes_better(base: Path, demonstrations: Path, tmp_path: Path) -> None:
     before = rate(load_policy(base))
-    config = short(steps=3000, evaluate_every=1000, evaluate_episodes=50, fill=10)
+    config = short(steps=1500, evaluate_every=500, evaluate_episodes=40, fill=10)
     policy = refine(tmp_path / "run", base, demonstrations, config)
     assert before < 0.75
     assert rate(policy) > before + 0.15

@@ -15,7 +15,7 @@ from robot_skills.data.episode import Episode
 from robot_skills.data.store import EpisodeStore
 from robot_skills.policies.bc import BCConfig, BCPolicy
 from robot_skills.policies.policy import Batch, Policy
-from robot_skills.residual.config import LearnerConfig, RefineConfig, ResidualConfig
+from robot_skills.residual.config import Gate, LearnerConfig, RefineConfig, ResidualConfig
 from robot_skills.robot import ActionSpace, Float, Observation, RobotSpec
 from robot_skills.skill import SkillCall, Status
 from robot_skills.training.evaluation import EpisodeResult
@@ -38,7 +38,7 @@ BASE = BCConfig(
     hidden_layers=2,
     width=16,
 )
-RESIDUAL = ResidualConfig(bound=0.3, gripper_bound=0.5, coming=2, width=32, heads=3)
+RESIDUAL = ResidualConfig(bound=0.3, gripper_bound=0.5, coming=2, width=32, heads=3, gate=Gate())
 LEARNER = LearnerConfig(batch_size=64, updates=1, warm_up=100, gamma=0.95, n_step=3)
 REFINE = RefineConfig(
     steps=400,
