@@ -55,6 +55,9 @@ def handle(args: argparse.Namespace) -> int:
     with silence():
         require("pybullet", "sim")
         from sim.generative.generation import generate
+    import torch
+
+    torch.set_num_threads(1)  # sentences are short: a second thread costs more than it brings
     console = make_console()
     command = shlex.join(
         [
