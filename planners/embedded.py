@@ -47,7 +47,7 @@ class EmbeddedModel:
 
     def __init__(self, weights: Path, threads: int | None = None) -> None:
         self._weights = weights
-        self._threads = threads or _idle_processors()
+        self._threads = threads or idle_processors()
 
     @property
     def name(self) -> str:
@@ -72,13 +72,7 @@ class EmbeddedModel:
 
     @cached_property
     def _server(self) -> Any:
-        xllamacpp = require("xllamacpp", "llm")
-        params = xllamacpp.CommonParams()
-        params.model.path = str(self._weights)
-        params.n_ctx, params.n_parallel = _CONTEXT, 1
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
-        params.warmup, params.verbosity = False, -1
-        return xllamacpp.Server(params)
+        return start_server(self._weights, self._threads, _CONTEXT)
 
     def complete(self, prompt: Prompt, form: GoalForm, goals: Sequence[Formula] = ()) -> Completion:
         """Write the goal of a command; see `planners.chat.ChatModel`."""
@@ -103,7 +97,28 @@ def few_shot(prompt: Prompt) -> str:
     return "".join(shown) + f"Command: {prompt.command}\nGoal:"
 
 
-def _idle_processors() -> int:
+def start_server(weights: Path, threads: int, context: int, adapter: Path | None = None) -> Any:
+    """Load a model into this process, with a LoRA adapter where one is given.
+
+    Raises:
+        InputError: the extra is not installed, or the adapter is missing.
+    """
+    xllamacpp = require("xllamacpp", "llm")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.n_ctx, params.n_parallel = context, 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.warmup, params.verbosity = False, -1
+    if adapter is not None:
+        if not adapter.is_file():
+            raise InputError(f"The reader's adapter {adapter} is missing: make it with planners.finetune.")
+        lora = xllamacpp.CommonAdapterLoraInfo()
+        lora.path, lora.scale = str(adapter), 1.0
+        params.lora_adapters = [lora]
+    return xllamacpp.Server(params)
+
+
+def idle_processors() -> int:
     """At least 1. llama.cpp's threads wait for each other spinning: one too many, and all of them crawl."""
     return max(1, len(os.sched_getaffinity(0)) - round(os.getloadavg()[0]))
 

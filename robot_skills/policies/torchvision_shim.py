@@ -22,8 +22,13 @@ _declared: list[torch.library.Library] = []  # a Library's operators live as lon
 
 def import_open_clip() -> ModuleType:
     """Import `open_clip`, declaring torchvision's missing operators only if its extension did not."""
+    return import_declaring("open_clip")
+
+
+def import_declaring(name: str) -> ModuleType:
+    """Import a module that imports torchvision, or torchvision itself, in the same way."""
     try:
-        return importlib.import_module("open_clip")
+        return importlib.import_module(name)
     except RuntimeError as error:
         if "torchvision::" not in str(error) or _declared:
             raise
@@ -31,4 +36,4 @@ def import_open_clip() -> ModuleType:
     for schema in SCHEMAS:
         library.define(schema)  # type: ignore[no-untyped-call]
     _declared.append(library)
-    return importlib.import_module("open_clip")
+    return importlib.import_module(name)

@@ -1,0 +1,237 @@
+"""The fine-tuned reader: the model itself reads a command in its scene, under the grammar of that scene.
+
+What it writes is checked before anything else sees it: a goal must be consistent, what it calls impossible
+must be so, a question must leave a choice. Where a check fails, the reader of rules is asked instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from planners.answers import absent, listing
+from planners.compact import (
+    CANNOT,
+    Answer,
+    Ask,
+    Goal,
+    Refuse,
+    describe,
+    grammar,
+    normalised,
+    parse_answer,
+    parse_literal,
+    prompt,
+    words_of,
+)
+from planners.embedded import bundled_weights, idle_processors, start_server
+from planners.hazards import Hazards, hazards
+from planners.proposer import GoalProposer, Proposal
+from planners.soundness import consistent
+from robot_skills.errors import InputError
+from robot_skills.logic import And, Atom, Formula, Or, atoms
+from robot_skills.scene_graph import DIRECTIONS, SceneGraph
+
+ADAPTER = Path(__file__).with_name("reader.gguf")
+_CONTEXT, _MOST_TOKENS = 2048, 160
+#: Longer commands than the model was tuned on are left to the rules.
+LONGEST = 600
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the model wrote, and how many tokens it read and wrote."""
+
+    text: str
+    prompt_tokens: int
+    tokens: int
+
+
+class AnswerModel(Protocol):
+    """Writes an answer in the language of `planners.compact`."""
+
+    @property
+    def name(self) -> str:
+        """For reports."""
+        ...
+
+    def write(self, command: str, scene: SceneGraph) -> Written:
+        """The answer to a command in a scene."""
+        ...
+
+
+class TunedModel:
+    """The embedded model with the adapter that `planners.finetune` made.
+
+    Args:
+        adapter: a LoRA in GGUF.
+        threads: for llama.cpp; by default as many as there are idle processors.
+    """
+
+    def __init__(self, adapter: Path = ADAPTER, threads: int | None = None) -> None:
+        self._adapter, self._threads = adapter, threads or idle_processors()
+
+    @property
+    def name(self) -> str:
+        """The model and the adapter, for reports."""
+        return f"embedded {bundled_weights().stem} with {self._adapter.name}"
+
+    @cached_property
+    def _server(self) -> Any:
+        return start_server(bundled_weights(), self._threads, _CONTEXT, self._adapter)
+
+    def write(self, command: str, scene: SceneGraph) -> Written:
+        """Decode greedily under the scene's grammar.
+
+        Raises:
+            InputError: llama.cpp failed, or there is no adapter.
+        """
+        answer = self._server.handle_completions(
+            {
+                "prompt": describe(scene) + prompt(command),
+                "grammar": grammar(scene, command),
+                "n_predict": _MOST_TOKENS,
+                "temperature": 0.0,
+                "cache_prompt": True,
+            }
+        )
+        if "choices" not in answer:
+            raise InputError(f"The embedded model failed: {answer.get('message', answer)}.")
+        usage = answer["usage"]
+        text = str(answer["choices"][0]["text"]).strip()
+        return Written(text, usage["prompt_tokens"], usage["completion_tokens"])
+
+
+@cache
+def tuned_model() -> TunedModel | None:
+    """The reader that comes with the package, loaded once a process; None where there is no adapter."""
+    return TunedModel() if ADAPTER.is_file() else None
+
+
+class ReadingProposer:
+    """Hazard rules, then the tuned model, then the rules for what does not pass the checks.
+
+    Args:
+        model: writes answers.
+        rules: proposes where the model's answer fails its checks.
+        dangers: what is refused before anything is read.
+    """
+
+    def __init__(self, model: AnswerModel, rules: GoalProposer, dangers: Hazards | None = None) -> None:
+        self._model, self._rules, self._dangers = model, rules, dangers or hazards()
+
+    def propose(self, command: str, scene: SceneGraph) -> Proposal:
+        """Propose a goal, refuse, or ask.
+
+        Raises:
+            InputError: the model cannot be reached.
+        """
+        reason = self._dangers.reason(command, scene)
+        if reason is not None:
+            return Proposal(None, f"I will not do that: {reason}.", proposer="hazard rules")
+        if not words_of(command) or len(normalised(command)) > LONGEST:
+            return self._rules.propose(command, scene)
+        written = self._model.write(command, scene)
+        try:
+            answer = parse_answer(written.text)
+        except InputError:  # cut off at the most tokens
+            return self._rules.propose(command, scene)
+        if not sound(answer, scene):
+            return self._rules.propose(command, scene)
+        return _proposal(answer, scene, self._model.name, written)
+
+
+def sound(answer: Answer, scene: SceneGraph) -> bool:
+    """Whether an answer can be right: what can be told of it without reading the command."""
+    match answer:
+        case Goal(literals):
+            whole = all(_possible(atom, scene) for item in literals for atom in atoms(item.formula()))
+            return whole and _consistent(answer.formula())
+        case Ask(options):
+            return len(set(options)) == len(options) > 1
+        case Refuse(reason, about) if reason == CANNOT:
+            return not all(_possible(atom, scene) for atom in atoms(parse_literal(about).formula()))
+    return True
+
+
+def _consistent(goal: Formula) -> bool:
+    if isinstance(goal, And):
+        certain = tuple(part for part in goal.parts if not isinstance(part, And | Or))
+        return consistent(And(certain)) and len(set(goal.parts)) == len(goal.parts)
+    return True
+
+
+def _possible(atom: Atom, scene: SceneGraph) -> bool:
+    """Whether an atom is well typed: the static rules of the world allow it."""
+    match atom.predicate, atom.args:
+        case (("in" | "on"), (thing, place)):
+            return Atom("fits", (thing, atom.predicate, place)) in scene.facts
+        case _, (thing, *_):
+            tag = {
+                "holding": "graspable", "open": "openable", "closed": "openable", "pressed": "pressable",
+                "moved": "pushable",
+            }  # fmt: skip
+            return tag.get(atom.predicate, "") in scene.entity(thing).tags
+    return False
+
+
+def _proposal(answer: Answer, scene: SceneGraph, name: str, written: Written) -> Proposal:
+    told = {"proposer": name, "first": written.text}
+    spent = {"prompt_tokens": written.prompt_tokens, "tokens": written.tokens}
+    match answer:
+        case Goal():
+            return Proposal(answer.formula(), **told, **spent)  # type: ignore[arg-type]
+        case Ask(options):
+            return Proposal(None, question=question_for(options, scene), **told, **spent)  # type: ignore[arg-type]
+        case Refuse():
+            return Proposal(None, refusal_for(answer, scene), **told, **spent)  # type: ignore[arg-type]
+
+
+def question_for(options: Sequence[str], scene: SceneGraph) -> str:
+    """A question with its options, in words."""
+    if set(options) <= set(DIRECTIONS):
+        return f"Which way should it go: {listing(options, 'or')}?"
+    if "table" in options and not any("graspable" in scene.entity(name).tags for name in options):
+        return f"Where should it go: {listing(options, 'or')}?"
+    return f"Which do you mean: {listing(options, 'or')}?"
+
+
+def refusal_for(refusal: Refuse, scene: SceneGraph) -> str:
+    """Why not, in words, with the names of what it is about."""
+    about = refusal.about
+    match refusal.reason:
+        case "missing":
+            return absent(scene, about)
+        case "place":
+            return f"I know no place {about!r}; I put things in containers and on supports."
+        case "skill":
+            return f"No skill of mine can {about!r}; I pick, place, push, open, close and press."
+        case "forbidden":
+            return "That says only what not to do, so I leave everything as it is."
+        case "hazard":
+            return "I will not do that: somebody or something could come to harm."
+        case "injection":
+            return "I take commands about the things in this scene, and nothing that changes how I work."
+        case "chat":
+            return "That is no command; I move things, open and close, push and press."
+    return _impossible(about, scene)
+
+
+_VERBS = {"holding": "hold", "open": "open", "closed": "close", "pressed": "press", "moved": "push"}
+
+
+def _impossible(about: str, scene: SceneGraph) -> str:
+    predicate, _, inside = about.rstrip(")").partition("(")
+    thing, *place = inside.split(", ")
+    match predicate:
+        case "in" | "on" if thing == place[0]:
+            return f"The {thing} cannot be {predicate} itself."
+        case "in" | "on":
+            fits = {"in": "container", "on": "support"}[predicate] in scene.entity(place[0]).tags
+            if fits or "graspable" not in scene.entity(thing).tags:
+                return f"The {thing} does not go {predicate} the {place[0]}."
+            return f"Nothing can {'lie' if predicate == 'in' else 'stand'} {predicate} the {place[0]}."
+    return f"I cannot {_VERBS[predicate]} the {thing}."
