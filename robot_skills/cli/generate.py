@@ -13,12 +13,14 @@ from robot_skills.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from robot_skills.data.store import EpisodeStore
     from sim.generative.generation import Funnel
 
 EXAMPLES = """\
 examples:
   robot-skills generate --count 200 -o out/tasks
   robot-skills generate --count 5 -o out/tasks --local        in this process, without Ray
+  robot-skills generate --count 20 -o out/tasks --demonstrations 10     and a data set of them
 
 Every task is data: a goal formula, instructions in several phrasings, a recipe of its scenes, the predicates'
 parameters, a seed. Nothing that was generated is executed. A run that was stopped goes on where it was.
@@ -36,6 +38,13 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--count", metavar="N", type=int, default=20, help="accepted tasks (default 20)")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the tasks' folder")
+    parser.add_argument(
+        "--demonstrations",
+        metavar="N",
+        type=int,
+        default=0,
+        help="of each accepted task, into DIR/demonstrations (a data set; default none)",
+    )
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="of the run (default 0)")
     parser.add_argument("--workers", metavar="N", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--local", action="store_true", help="run in this process, without Ray")
@@ -49,7 +58,7 @@ def handle(args: argparse.Namespace) -> int:
     from robot_skills.training.progress import duration
 
     check_output(args.json)
-    for name, least in (("count", 1), ("workers", 1), ("seed", 0)):
+    for name, least in (("count", 1), ("workers", 1), ("seed", 0), ("demonstrations", 0)):
         if getattr(args, name) < least:
             raise InputError(f"--{name} is {least} or more, not {getattr(args, name)}.")
     with silence():
@@ -82,6 +91,7 @@ def handle(args: argparse.Namespace) -> int:
             local=args.local,
             command=command,
         )
+        store = _demonstrate(args, console, command) if args.demonstrations else None
     except KeyboardInterrupt:
         console.print(f"Stopped. The same command goes on: {command}")
         return 130
@@ -91,8 +101,27 @@ def handle(args: argparse.Namespace) -> int:
         f"{result.funnel.accepted} tasks of {result.funnel.proposed} proposals{cost}, "
         f"in {duration(result.seconds)}: {args.output}"
     )
-    write_json(args.json, result.to_json())
+    report = result.to_json()
+    if store is not None:
+        console.print(f"{len(store.episodes)} demonstrations ({store.frames:,} steps): {store.folder}")
+        report |= {"demonstrations": {"folder": str(store.folder), "episodes": len(store.episodes)}}
+    write_json(args.json, report)
     return 0 if result.funnel.accepted >= args.count else 1
+
+
+def _demonstrate(args: argparse.Namespace, console: Console, command: str) -> EpisodeStore:
+    from sim.generative.demonstrations import Demonstrator, demonstrate_all
+    from sim.generative.generation import read_tasks
+
+    return demonstrate_all(
+        read_tasks(args.output)[: args.count],
+        args.output / "demonstrations",
+        console,
+        Demonstrator(args.demonstrations),
+        workers=args.workers,
+        local=args.local,
+        command=f"{command} --demonstrations {args.demonstrations}",
+    )
 
 
 def show_funnel(console: Console, funnel: Funnel) -> None:

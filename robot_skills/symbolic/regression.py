@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 from robot_skills.logic import And, Atom, Formula, Not, Or
 from robot_skills.skill import SkillCall
@@ -59,6 +60,25 @@ def chain_back(model: GroundModel, goal: Formula, budget: int = NODE_BUDGET) -> 
             for earlier in _before(action, needs, forbids):
                 push(*earlier, (action.call, *plan))
     return None
+
+
+def chain_in_order(
+    model: GroundModel, goal: Formula, budget: int = NODE_BUDGET
+) -> tuple[SkillCall, ...] | None:
+    """The same; parts of a conjunction are reached in the order they are written if that costs no step."""
+    whole = chain_back(model, goal, budget)
+    if whole is None or not isinstance(goal, And) or len(goal.parts) < 2:
+        return whole
+    by_call = {action.call: action for action in model.actions}
+    state, plan = model.initial, tuple[SkillCall, ...]()
+    for count in range(1, len(goal.parts) + 1):
+        stage = chain_back(replace(model, initial=state), And(goal.parts[:count]), budget)
+        if stage is None or len(plan) + len(stage) > len(whole):
+            return whole
+        plan += stage
+        for call in stage:
+            state = by_call[call].after(state)
+    return plan
 
 
 def _before(action: Action, needs: int, forbids: int) -> Iterator[tuple[int, int]]:

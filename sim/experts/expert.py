@@ -86,7 +86,7 @@ def place(state: State, args: Mapping[str, str]) -> Act:
     if body.name in state.gripped:
         hang = state.tool[2] - body.bottom
         off = (state.tool - body.position)[:2]  # it may be held off the middle
-        release = spot + np.array([*off, min(hang, body.height) + RELEASE[_surface(args)]])
+        release = spot + np.array([*off, min(hang, body.height) + RELEASE[surface(args)]])
         aside = distance_aside(state, release)
         if aside < 0.012 and state.tool[2] < release[2] + 0.012:
             return towards(state, release, OPEN), False
@@ -264,7 +264,8 @@ def _distance_to(area: tuple[float, float, float, float], spot: Array) -> float:
     return float(np.linalg.norm(spot - nearest))
 
 
-def _surface(args: Mapping[str, str]) -> str:
+def surface(args: Mapping[str, str]) -> str:
+    """What kind of place an object is put in or on: a key of `RELEASE`."""
     if args["relation"] == "in":
         return "drawer" if args["target"].endswith("drawer") else "bowl"
     return "table" if args["target"] == "table" else "object"

@@ -8,7 +8,7 @@ from robot_skills.logic import Formula, bind
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Skill, SkillCall
 from robot_skills.symbolic.model import ground
-from robot_skills.symbolic.regression import chain_back
+from robot_skills.symbolic.regression import chain_in_order
 from robot_skills.symbolic.search import Verdict, search
 from robot_skills.symbolic.verification import verify
 from sim.generative.task import Step
@@ -18,9 +18,9 @@ NODES = 3_000
 
 
 def decompose(goal: Formula, scene: SceneGraph, skills: Mapping[str, Skill]) -> tuple[SkillCall, ...] | None:
-    """Skill calls from a scene to a goal, replayed on the cards; None when there are none."""
+    """Skill calls from a scene to a goal, in the order it is said if that costs no step; or None."""
     model = ground(skills, scene)
-    plan = chain_back(model, goal, NODES)
+    plan = chain_in_order(model, goal, NODES)
     if plan is None:
         forward = search(model, goal)
         if forward.verdict is not Verdict.FOUND:

@@ -1,8 +1,9 @@
-"""One attempt at a task by the scripted experts, in full physics, and the replay of its actions."""
+"""One attempt at a task in full physics, and the replay of its actions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from robot_skills.robot import Float
 from robot_skills.skill import Outcome, Skill, SkillCall, Status
 from robot_skills.symbolic.closed_loop import run_command
-from sim.experts.expert import expert_for
 from sim.generative.decomposition import decompose
+from sim.generative.solvers import Controller, Scripted, Solver
 from sim.generative.task import Task
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.scene import Scene
@@ -37,6 +38,8 @@ class Trial:
         held: whether it held at every step of the final stillness too.
         reason: why it ended.
         digest: hash of the physical state at the very end.
+        solved_by: what carried out each call that did what it should, in order.
+        segments: (call, first step, step after the last) of every call that was carried out.
     """
 
     episode: int
@@ -47,20 +50,37 @@ class Trial:
     held: bool
     reason: str
     digest: str
+    solved_by: tuple[str, ...] = ()
+    segments: tuple[tuple[SkillCall, int, int], ...] = ()
 
 
-def attempt(world: TabletopWorld, task: Task, episode: int, skills: Mapping[str, Skill]) -> Trial:
-    """Plan the task's goal in the scene of an episode and have the experts carry the plan out.
+def attempt(
+    world: TabletopWorld,
+    task: Task,
+    episode: int,
+    skills: Mapping[str, Skill],
+    solver: Solver | None = None,
+    on_step: Callable[[Float], None] = lambda action: None,
+) -> Trial:
+    """Plan the task's goal in the scene of an episode and carry the plan out.
 
-    They read simulator state. The plan is checked before each step and made anew when the world is not as
-    planned (`robot_skills.symbolic.closed_loop`).
+    The plan is checked before each step and made anew when the world is not as planned
+    (`robot_skills.symbolic.closed_loop`).
+
+    Args:
+        world: any; it is reset.
+        task: what is asked for.
+        episode: fixes the scene.
+        skills: the cards.
+        solver: carries out skill calls; by default the scripted experts, which read simulator state.
+        on_step: told of every action before it is carried out.
 
     Raises:
         PlacementError: the recipe leaves no room for this scene.
     """
     scene = task.scene(episode)
     world.reset(scene)
-    player = _Player(world)
+    player = _Player(world, task, skills, solver or Scripted(), on_step)
     graph = scene_graph(world.state(), task.tolerances)
     goal = task.goal.given(graph)
     plan = decompose(goal, graph, skills)
@@ -79,7 +99,10 @@ def attempt(world: TabletopWorld, task: Task, episode: int, skills: Mapping[str,
         player.still()
         held = held and scene_graph(world.state(), task.tolerances).holds(goal)
     calls = tuple(outcome.call for outcome in result.outcomes)
-    return Trial(episode, scene, player.actions(), calls, result.success, held, result.reason, world.digest())
+    return Trial(
+        episode, scene, player.actions(), calls, result.success, held, result.reason, world.digest(),
+        tuple(player.solved_by), tuple(player.segments),
+    )  # fmt: skip
 
 
 def replay(world: TabletopWorld, task: Task, trial: Trial) -> tuple[bool, bool]:
@@ -92,22 +115,42 @@ def replay(world: TabletopWorld, task: Task, trial: Trial) -> tuple[bool, bool]:
 
 
 class _Player:
-    """Carries out skill calls with the experts, and keeps every action."""
+    """Carries out skill calls with a solver, and keeps every action."""
 
-    def __init__(self, world: TabletopWorld) -> None:
-        self._world = world
+    def __init__(
+        self,
+        world: TabletopWorld,
+        task: Task,
+        skills: Mapping[str, Skill],
+        solver: Solver,
+        on_step: Callable[[Float], None],
+    ) -> None:
+        self._world, self._task, self._skills = world, task, skills
+        self._solver, self._on_step = solver, on_step
         self._actions: list[NDArray[np.float32]] = []
+        self._failures: Counter[SkillCall] = Counter()
+        self.solved_by: list[str] = []
+        self.segments: list[tuple[SkillCall, int, int]] = []
 
     def play(self, call: SkillCall) -> Outcome:
-        """Until the expert says that it is over."""
-        expert = expert_for(call)
+        """Until the solver says that it is over."""
+        name, controller = self._solver.controller(call, self._failures[call])
+        first, outcome = len(self._actions), self._follow(call, controller)
+        self.segments.append((call, first, len(self._actions)))
+        graph = scene_graph(self._world.state(), self._task.tolerances)
+        if graph.holds(self._skills[call.skill].goal(call)):
+            self.solved_by.append(name)
+        else:
+            self._failures[call] += 1
+        return outcome
+
+    def _follow(self, call: SkillCall, controller: Controller) -> Outcome:
         for step in range(1, STEPS + 1):
-            action, over = expert.act(self._world.state())
+            action, over = controller.act(self._world)
             self._act(action)
             if over:
-                return Outcome(
-                    call, Status.SUCCEEDED, "The expert says it is over.", step, step / CONTROL_RATE
-                )
+                reason = "The solver says it is over."
+                return Outcome(call, Status.SUCCEEDED, reason, step, step / CONTROL_RATE)
         return Outcome(call, Status.TIMED_OUT, f"Not over after {STEPS} steps.", STEPS, STEPS / CONTROL_RATE)
 
     def still(self) -> None:
@@ -119,6 +162,7 @@ class _Player:
         return np.stack(self._actions) if self._actions else np.zeros((0, 7), np.float32)
 
     def _act(self, action: NDArray[np.float32]) -> None:
+        self._on_step(action)
         self._actions.append(action)
         self._world.act(action)
 

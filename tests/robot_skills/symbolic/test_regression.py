@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import pytest
@@ -10,7 +11,7 @@ from robot_skills.library import SkillLibrary
 from robot_skills.logic import parse
 from robot_skills.skill import Skill
 from robot_skills.symbolic.model import ground
-from robot_skills.symbolic.regression import chain_back
+from robot_skills.symbolic.regression import chain_back, chain_in_order
 from robot_skills.symbolic.search import Verdict, search
 from robot_skills.symbolic.verification import verify
 from tests.planners.conftest import make_scene
@@ -45,6 +46,21 @@ def test_plans_are_as_short_as_those_of_the_forward_search_and_hold(
     assert plan is not None
     assert verify(plan, formula, scene, skills).ok
     assert len(plan) == steps == len(search(model, formula).plan)
+
+
+def test_parts_are_reached_in_the_order_they_are_written_where_that_costs_no_step(
+    skills: Mapping[str, Skill],
+) -> None:
+    model = ground(skills, make_scene(THINGS))
+    parts = ("pressed(button)", "open(door)", "moved(yellow ball, left)")
+    for order in itertools.permutations(parts):
+        plan = chain_in_order(model, parse(" and ".join(order)))
+        assert plan is not None
+        reached = [str(skills[call.skill].goal(call)) for call in plan]
+        assert reached == list(order)
+    plan = chain_in_order(model, parse("closed(drawer) and in(red block, drawer)"))
+    assert plan is not None
+    assert [call.skill for call in plan] == ["open", "pick", "place", "close"]
 
 
 def test_what_lies_on_a_thing_is_taken_away_first(skills: Mapping[str, Skill]) -> None:
