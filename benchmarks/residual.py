@@ -41,7 +41,7 @@ from robot_skills.residual.rivals.fine_tuning import FineTuning
 from robot_skills.residual.rivals.ibrl import Ibrl
 from robot_skills.residual.rivals.ppo import Ppo
 from robot_skills.residual.rivals.rlpd import Rlpd
-from robot_skills.training.configuration import from_mapping
+from robot_skills.training.configuration import from_mapping, read_yaml
 from robot_skills.training.metrics import read_metrics
 from robot_skills.training.recipe import TrainRecipe
 from robot_skills.training.statistics import wilson_interval
@@ -50,6 +50,8 @@ from sim.suites import SuiteTask, Trained
 
 FOLDER = Path("out/residual")
 RESULTS = FOLDER / "results.jsonl"
+#: What "ours" practises with.
+SETTINGS = Path(__file__).parents[1] / "datasets" / "refine_metaworld.yaml"
 #: Task -> demonstrations its base has.
 TASKS: Mapping[str, int] = {
     "assembly-v3": 3,
@@ -90,7 +92,7 @@ def stir(policy: ResidualPolicy) -> None:
 OPEN = {"gate": {"kind": "none"}}
 WHOLE = {"bound": 1.0, "gripper_bound": 1.0, **OPEN}
 METHODS: Mapping[str, Method] = {
-    "ours": Method("residual, this package's defaults"),
+    "ours": Method("residual, ours"),
     "no gate": Method("ours, the correction always played", policy={"gate": {"kind": "none"}}),
     "rlpd": Method(
         "RLPD: no base", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, {"fill": 5, "rollback": 1.0}, Rlpd
@@ -176,11 +178,12 @@ def arena(task: str) -> SuiteArena:
 
 def settings(method: Method, steps: int, episodes: int, seed: int) -> RefineConfig:
     """The practice of a method; each seed practises in scenes of its own."""
+    ours = read_yaml(SETTINGS, "configuration of a practice")
     own = {"steps": steps, "evaluate_every": 5000, "evaluate_episodes": episodes, "seed": seed}
-    data = {**own, "first_seed": 10_000 * (seed + 1), **method.refine}
-    return from_mapping(
-        RefineConfig, {**data, "policy": dict(method.policy), "learner": dict(method.learner)}, "benchmark"
-    )
+    data = {**ours, **own, "first_seed": 10_000 * (seed + 1), **method.refine}
+    data["policy"] = {**ours["policy"], **method.policy}
+    data["learner"] = {**ours["learner"], **method.learner}
+    return from_mapping(RefineConfig, data, str(SETTINGS))
 
 
 def practise(name: str, task: str, seed: int, steps: int, episodes: int) -> dict[str, Any]:
@@ -206,6 +209,7 @@ def practise(name: str, task: str, seed: int, steps: int, episodes: int) -> dict
         "method": name,
         "task": task,
         "seed": seed,
+        "asked": steps,
         "steps": [row["step"] for row in curve],
         "successes": [round(row["successes"]) for row in curve],
         "lost": [round(row["lost"]) for row in curve],
@@ -235,14 +239,14 @@ def keep(row: Mapping[str, Any]) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Every run that is asked for and not done yet."""
-    known = {(row["method"], row["task"], row["seed"]) for row in read()}
+    known = {(row["method"], row["task"], row["seed"], row["asked"]) for row in read()}
     for seed in range(args.seeds):
         for task in args.tasks:
-            if ("base", task, 0) not in known:
-                keep({"method": "base", "task": task, "seed": 0, "final": base_rate(task)})
-                known.add(("base", task, 0))
+            if ("base", task, 0, 0) not in known:
+                keep({"method": "base", "task": task, "seed": 0, "asked": 0, "final": base_rate(task)})
+                known.add(("base", task, 0, 0))
             for name in args.methods:
-                if (name, task, seed) not in known:
+                if (name, task, seed, args.steps) not in known:
                     keep(practise(name, task, seed, args.steps, args.episodes))
 
 
@@ -255,7 +259,11 @@ def reached(row: Mapping[str, Any], share: float) -> float:
 
 def report(args: argparse.Namespace) -> None:
     """The table, a row for each method and task."""
-    rows, lines = read(), []
+    # A run that was made longer has a row for each of its lengths: the longest counts.
+    longest = {
+        (row["method"], row["task"], row["seed"]): row for row in sorted(read(), key=lambda r: r["asked"])
+    }
+    rows, lines = list(longest.values()), list[list[object]]()
     for task in TASKS:
         base = [row for row in rows if row["method"] == "base" and row["task"] == task]
         for name in METHODS:
@@ -273,6 +281,7 @@ def report(args: argparse.Namespace) -> None:
                     task.removesuffix("-v3"),
                     METHODS[name].about,
                     len(runs),
+                    f"{min(row['asked'] for row in runs):,}",
                     f"{base[0]['final']} %",
                     f"**{100 * count / total:.0f} %** ({low:.0f} to {high:.0f})",
                     " ".join(str(row["final"]) for row in runs),
@@ -284,8 +293,8 @@ def report(args: argparse.Namespace) -> None:
     write_report(
         "residual",
         "Practice on MetaWorld from state: 10 noisy demonstrations, a frozen base, success the only reward",
-        ["task", "method", "seeds", "base", "after practice (95 % interval)", "each seed", "steps to 90 %",
-         "least during practice, against the base", "CPU minutes"],
+        ["task", "method", "seeds", "steps", "base", "after practice (95 % interval)", "each seed",
+         "steps to 90 %", "least during practice, against the base", "CPU minutes"],
         lines,
         NOTE,
     )  # fmt: skip

@@ -88,8 +88,9 @@ class ResidualConfig:
 
     Attributes:
         base: the base's own `config.json`; empty: behaviour cloning as it comes.
-        bound: largest correction of each number of an action, as a share of half its range: .3 is 1.5 cm a
-            control step on the tabletop, 3 mm in MetaWorld. ResFiT has .1 and .2, Policy Decorator .03 to .8.
+        bound: largest correction of each number of an action, as a share of half its range: .1 is 5 mm a
+            control step on the tabletop, 1 mm in MetaWorld (which takes .3, at 80 steps a second). ResFiT has
+            .1 and .2, Policy Decorator .03 to .8.
         bounds: name of an action's number -> its own bound.
         gripper_bound: of the number called "gripper". A command to open or close is nearly +-1, and a
             correction that is to turn it around has to reach across: 2 is the whole range.
@@ -108,7 +109,7 @@ class ResidualConfig:
     """
 
     base: Mapping[str, Any] = field(default_factory=dict)
-    bound: float = 0.3
+    bound: float = 0.1
     bounds: Mapping[str, float] = field(default_factory=dict)
     gripper_bound: float = 1.0
     coming: int = 4
@@ -157,14 +158,14 @@ class LearnerConfig:
         noise: of exploration, as a share of the bound.
         gripper_noise: the same for the gripper, where noise drops things.
         memory: how much of a step's noise stays for the next one. At 20 to 80 control steps a second noise
-            that is drawn anew each step moves the hand by nothing: .9 keeps it for ten steps.
+            that is drawn anew each step moves the hand by nothing: .8 keeps it for five steps, .9 for ten.
         smoothing: noise on the next action in targets, as a share of the bound.
         normalise: whether critics have layer norm; without it is an ablation.
         bootstrap: whether the value of what would have come after a time limit counts; false takes the limit
             as the end of the task.
     """
 
-    n_step: int = 8
+    n_step: int = 5
     gamma: float = 0.985
     batch_size: int = 256
     updates: float = 2.0
@@ -175,12 +176,12 @@ class LearnerConfig:
     tau: float = 0.01
     subset: int = 2
     demonstrations: float = 0.25
-    trust: float = 0.02
+    trust: float = 0.05
     clip_targets: bool = True
     gradient_clip: float = 10.0
-    noise: float = 0.6
+    noise: float = 0.5
     gripper_noise: float = 0.1
-    memory: float = 0.9
+    memory: float = 0.8
     smoothing: float = 0.1
     normalise: bool = True
     bootstrap: bool = True

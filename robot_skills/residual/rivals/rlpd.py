@@ -50,7 +50,7 @@ class RlpdSnapshot(Snapshot):
     layout: Layout
 
     def controller(self, rng: np.random.Generator | None) -> Controller:
-        """Explore at full strength, as RLPD does; without a generator, not at all."""
+        """Explore as everybody here does, in shares of the whole action; without a generator, not at all."""
         reach = self.reach
         middle = ((reach.low + reach.high) / 2).astype(np.float32)
         return WithoutBase(super().controller(rng), self.layout, middle)
