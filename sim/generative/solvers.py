@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_skills.errors import JobError
 from robot_skills.library import SkillLibrary
 from robot_skills.logic import Formula
 from robot_skills.robot import ACTION_SIZE, Float
@@ -25,6 +26,10 @@ Array = NDArray[np.float64]
 LASTING = 2
 #: Noise of every other plan, as a share of that of the rest.
 FINE = 0.25
+
+
+class UnableError(JobError):
+    """A solver has no way to carry out a call; the attempt ends there, and is judged as it stands."""
 
 
 class Controller(Protocol):
@@ -44,6 +49,9 @@ class Solver(Protocol):
         Args:
             call: what is to be done.
             failures: how often it was tried in vain in this attempt.
+
+        Raises:
+            UnableError: it cannot carry out such a call at all.
         """
         ...
 

@@ -13,7 +13,7 @@ from robot_skills.robot import Float
 from robot_skills.skill import Outcome, Skill, SkillCall, Status
 from robot_skills.symbolic.closed_loop import run_command
 from sim.generative.decomposition import decompose
-from sim.generative.solvers import Controller, Scripted, Solver
+from sim.generative.solvers import Controller, Scripted, Solver, UnableError
 from sim.generative.task import Task
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.scene import Scene
@@ -134,7 +134,10 @@ class _Player:
 
     def play(self, call: SkillCall) -> Outcome:
         """Until the solver says that it is over."""
-        name, controller = self._solver.controller(call, self._failures[call])
+        try:
+            name, controller = self._solver.controller(call, self._failures[call])
+        except UnableError as error:
+            return Outcome(call, Status.ABORTED, str(error), 0, 0.0)
         first, outcome = len(self._actions), self._follow(call, controller)
         self.segments.append((call, first, len(self._actions)))
         graph = scene_graph(self._world.state(), self._task.tolerances)
