@@ -21,6 +21,7 @@ examples:
   robot-skills generate --count 200 -o out/tasks
   robot-skills generate --count 5 -o out/tasks --local        in this process, without Ray
   robot-skills generate --count 20 -o out/tasks --demonstrations 10     and a data set of them
+  robot-skills generate --failures push -o out/failures      where the shipped push fails, within bounds
 
 Every task is data: a goal formula, instructions in several phrasings, a recipe of its scenes, the predicates'
 parameters, a seed. Nothing that was generated is executed. A run that was stopped goes on where it was.
@@ -45,6 +46,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         default=0,
         help="of each accepted task, into DIR/demonstrations (a data set; default none)",
     )
+    parser.add_argument(
+        "--failures",
+        metavar="SKILL",
+        help="no tasks: search for scenes, within bounds, where a trained skill fails; into DIR/SKILL.yaml",
+    )
+    parser.add_argument("--library", metavar="DIR", type=Path, help="with --failures: a library of your own")
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="of the run (default 0)")
     parser.add_argument("--workers", metavar="N", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--local", action="store_true", help="run in this process, without Ray")
@@ -68,6 +75,8 @@ def handle(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)  # sentences are short: a second thread costs more than it brings
     console = make_console()
+    if args.failures is not None:
+        return _search_failures(args, console)
     command = shlex.join(
         [
             "robot-skills",
@@ -107,6 +116,29 @@ def handle(args: argparse.Namespace) -> int:
         report |= {"demonstrations": {"folder": str(store.folder), "episodes": len(store.episodes)}}
     write_json(args.json, report)
     return 0 if result.funnel.accepted >= args.count else 1
+
+
+def _search_failures(args: argparse.Namespace, console: Console) -> int:
+    """Look for where a skill fails; 1 when it does not fail more often than on the plain scenes."""
+    from robot_skills.library import SkillLibrary
+
+    library = SkillLibrary.open(args.library)
+    library.weights(args.failures)
+    with silence():
+        from sim.generative.robustness import Limits, Search, SkillAttempt, export, search
+
+        attempt = SkillAttempt(library, args.failures)
+    settings = Search(seed=args.seed)
+    with console.status(f"Looking for where {args.failures} fails"):
+        found = search(attempt, Limits(), settings)
+    path = export(found, args.failures, args.output)
+    console.print(
+        f"{args.failures}: {found.plain} of {found.trials} plain scenes succeed, and {found.perturbed} of "
+        f"the same scenes under {found.perturbation}"
+    )
+    console.print(f"{len(found.failures)} scenes that fail so and not otherwise: {path}")
+    write_json(args.json, {"skill": args.failures, "file": str(path), **found.to_json()})
+    return 0 if found.perturbed < found.plain else 1
 
 
 def _demonstrate(args: argparse.Namespace, console: Console, command: str) -> EpisodeStore:
