@@ -19,6 +19,8 @@ from robot_skills.execution import ExecutionConfig, LocalChunks, Step, execute
 from robot_skills.library import SkillLibrary
 from robot_skills.policies.policy import PolicyInput
 from robot_skills.policies.star.policy import StarPolicy
+from robot_skills.residual.config import Gate, ResidualConfig
+from robot_skills.residual.policy import ResidualPolicy
 from robot_skills.serving import ActorChunks, Cluster, actor_name
 from robot_skills.skill import Outcome, SkillCall, Status
 from tests.robot_skills.point import Point
@@ -65,6 +67,24 @@ def test_an_actor_answers_what_the_policy_in_this_process_answers(
         outcome = play(library, source, robot)
         assert (outcome.status, outcome.steps) == (Status.SUCCEEDED, 20), outcome.reason
     np.testing.assert_array_equal(robots[0].actions, robots[1].actions)
+
+
+def test_a_refined_skill_looks_at_every_step_in_an_actor_too(
+    library: SkillLibrary, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("refined")
+    policy = ResidualPolicy(ResidualConfig(features=8, width=16, gate=Gate()), library.policy("push"))
+    torch.nn.init.normal_(policy.actor.last.weight)
+    policy.save_pretrained(make_library(folder / "lib") / "open")
+    refined = SkillLibrary.open(folder / "lib")
+    robots = [make_robot() for _ in range(3)]
+    with Cluster(refined) as cluster:
+        cluster.start(["open"])
+        sources = [LocalChunks(refined.policy("open")), cluster.chunks("open")]
+        for robot, source in zip(robots, (*sources, LocalChunks(library.policy("push"))), strict=True):
+            play(library, source, robot)
+    np.testing.assert_array_equal(robots[0].actions, robots[1].actions)
+    assert not np.array_equal(robots[0].actions, robots[2].actions)
 
 
 def test_health_answers_while_calls_are_waiting(cluster: Cluster) -> None:

@@ -126,7 +126,9 @@ def test_a_folder_acts_as_what_was_saved(base: Path, tmp_path: Path, kind) -> No
 
 def test_a_base_with_cameras_is_seen_through_its_own_eyes(tmp_path: Path) -> None:
     folder = save_policy(tmp_path / "base")
-    policy = stir(ResidualPolicy(ResidualConfig(features=24, width=16), load_policy(folder)).eval())
+    policy = stir(
+        ResidualPolicy(ResidualConfig(features=24, width=16, gate=Gate()), load_policy(folder)).eval()
+    )
     data = batch(3, cameras=("front",), size=16)
     base_chunks = load_policy(folder).predict(inputs(data, 3))
     chunks = policy.predict(inputs(data, 3))
