@@ -54,6 +54,11 @@ class EmbeddedModel:
         """The back end and the model, for reports."""
         return f"embedded {self._weights.stem}"
 
+    @property
+    def bundled(self) -> bool:
+        """Whether these are the weights that the reader's adapter was made for."""
+        return self._weights.resolve() == bundled_weights().resolve()
+
     @classmethod
     def from_options(cls, model: str | None, base_url: str | None) -> EmbeddedModel:
         """The bundled model, or the GGUF file that `model` names; loaded once a process.

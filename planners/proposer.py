@@ -1,14 +1,24 @@
-"""From a command to a goal formula: the words are looked up, the language model writes the goal."""
+"""From a command to a goal formula.
+
+Hazard rules come first. Then the fine-tuned model reads the command in its scene (`reader`), where there is
+one; what fails its checks, and everything where there is none, goes to the reader of rules: the words are
+looked up, and the language model writes the goal over letters.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
+from planners import reader as tuned
 from planners.chat import ChatModel, Completion, Prompt
+from planners.compact import Answer, Ask, Goal
+from planners.embedded import EmbeddedModel
 from planners.examples import ExampleBank, bank
 from planners.goal_form import GoalForm, refusal_for
+from planners.hazards import Hazards, hazards
+from planners.reader import AnswerModel, Written, read, tuned_model
 from planners.reading import read_command
 from robot_skills.embedding import sentence_embedding
 from robot_skills.logic import Formula
@@ -51,9 +61,10 @@ class GoalProposer(Protocol):
 
 
 class LanguageModelProposer:
-    """A language model under a grammar, shown the examples most like the command.
+    """Hazard rules, then the fine-tuned reader, then the reader of rules.
 
-    The model first writes any goal of literals that the command's words ask for. When that goal leaves out
+    To the reader of rules belongs a language model under a grammar, shown the examples most like the command.
+    It first writes any goal of literals that the command's words ask for. When that goal leaves out
     a thing that was named or a clause of the command, the model chooses again, from the goals that leave out
     nothing; where there are none, the command is refused or asked back.
 
@@ -61,11 +72,23 @@ class LanguageModelProposer:
         model: the back end.
         examples: the bank to show examples from; the package's own by default.
         shown: how many examples the prompt holds.
+        reader: the fine-tuned model, or "rules" for none; by default the package's own, where it has one and
+            `model` is its base.
+        dangers: what is refused before anything is read.
     """
 
-    def __init__(self, model: ChatModel, examples: ExampleBank | None = None, shown: int = SHOWN) -> None:
-        self._model, self._shown = model, shown
+    def __init__(
+        self,
+        model: ChatModel,
+        examples: ExampleBank | None = None,
+        shown: int = SHOWN,
+        reader: AnswerModel | Literal["rules"] | None = None,
+        dangers: Hazards | None = None,
+    ) -> None:
+        self._model, self._shown, self._dangers = model, shown, dangers or hazards()
         self._examples = examples or ExampleBank(sentence_embedding(), bank())
+        own = tuned_model() if isinstance(model, EmbeddedModel) and model.bundled else None
+        self._reader = None if reader == "rules" else reader or own
 
     def propose(self, command: str, scene: SceneGraph) -> Proposal:
         """Propose a goal, refuse, or ask.
@@ -73,6 +96,16 @@ class LanguageModelProposer:
         Raises:
             InputError: the model cannot be reached.
         """
+        danger = self._dangers.reason(command, scene)
+        if danger is not None:
+            return Proposal(None, f"I will not do that: {danger}.", proposer="hazard rules")
+        if self._reader is not None:
+            answer, written = read(self._reader, command, scene)
+            if answer is not None and written is not None:
+                return _answered(answer, written, scene, self._reader.name)
+        return self._by_rules(command, scene)
+
+    def _by_rules(self, command: str, scene: SceneGraph) -> Proposal:
         reading = read_command(command, scene)
         if reading.refused or reading.question:
             return Proposal(None, reading.refused, reading.question, self._model.name)
@@ -102,3 +135,11 @@ class LanguageModelProposer:
             prompt_tokens=sum(each.prompt_tokens for each in completions),
             tokens=sum(each.tokens for each in completions),
         )
+
+
+def _answered(answer: Answer, written: Written, scene: SceneGraph, name: str) -> Proposal:
+    """A proposal of what the fine-tuned reader answered."""
+    goal = answer.formula() if isinstance(answer, Goal) else None
+    question = tuned.question_for(answer.options, scene) if isinstance(answer, Ask) else None
+    refused = None if isinstance(answer, Goal | Ask) else tuned.refusal_for(answer, scene)
+    return Proposal(goal, refused, question, name, written.text, 0, written.prompt_tokens, written.tokens)

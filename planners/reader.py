@@ -1,7 +1,7 @@
 """The fine-tuned reader: the model itself reads a command in its scene, under the grammar of that scene.
 
-What it writes is checked before anything else sees it: a goal must be consistent, what it calls impossible
-must be so, a question must leave a choice. Where a check fails, the reader of rules is asked instead.
+What it writes is checked before anything else sees it (`sound`): a goal must be consistent, what it calls
+impossible must be so, a question must leave a choice. Where a check fails, the reader of rules is asked.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ from planners.compact import (
     words_of,
 )
 from planners.embedded import bundled_weights, idle_processors, start_server
-from planners.hazards import Hazards, hazards
-from planners.proposer import GoalProposer, Proposal
 from planners.soundness import consistent
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Or, atoms
@@ -111,37 +109,20 @@ def tuned_model() -> TunedModel | None:
     return TunedModel() if ADAPTER.is_file() else None
 
 
-class ReadingProposer:
-    """Hazard rules, then the tuned model, then the rules for what does not pass the checks.
+def read(model: AnswerModel, command: str, scene: SceneGraph) -> tuple[Answer | None, Written | None]:
+    """What a command asks for, and what the model wrote; no answer where the checks admit none.
 
-    Args:
-        model: writes answers.
-        rules: proposes where the model's answer fails its checks.
-        dangers: what is refused before anything is read.
+    Raises:
+        InputError: the model cannot be reached.
     """
-
-    def __init__(self, model: AnswerModel, rules: GoalProposer, dangers: Hazards | None = None) -> None:
-        self._model, self._rules, self._dangers = model, rules, dangers or hazards()
-
-    def propose(self, command: str, scene: SceneGraph) -> Proposal:
-        """Propose a goal, refuse, or ask.
-
-        Raises:
-            InputError: the model cannot be reached.
-        """
-        reason = self._dangers.reason(command, scene)
-        if reason is not None:
-            return Proposal(None, f"I will not do that: {reason}.", proposer="hazard rules")
-        if not words_of(command) or len(normalised(command)) > LONGEST:
-            return self._rules.propose(command, scene)
-        written = self._model.write(command, scene)
-        try:
-            answer = parse_answer(written.text)
-        except InputError:  # cut off at the most tokens
-            return self._rules.propose(command, scene)
-        if not sound(answer, scene):
-            return self._rules.propose(command, scene)
-        return _proposal(answer, scene, self._model.name, written)
+    if not words_of(command) or len(normalised(command)) > LONGEST:
+        return None, None
+    written = model.write(command, scene)
+    try:
+        answer = parse_answer(written.text)
+    except InputError:  # cut off at the most tokens
+        return None, written
+    return (answer if sound(answer, scene) else None), written
 
 
 def sound(answer: Answer, scene: SceneGraph) -> bool:
@@ -176,18 +157,6 @@ def _possible(atom: Atom, scene: SceneGraph) -> bool:
             }  # fmt: skip
             return tag.get(atom.predicate, "") in scene.entity(thing).tags
     return False
-
-
-def _proposal(answer: Answer, scene: SceneGraph, name: str, written: Written) -> Proposal:
-    told = {"proposer": name, "first": written.text}
-    spent = {"prompt_tokens": written.prompt_tokens, "tokens": written.tokens}
-    match answer:
-        case Goal():
-            return Proposal(answer.formula(), **told, **spent)  # type: ignore[arg-type]
-        case Ask(options):
-            return Proposal(None, question=question_for(options, scene), **told, **spent)  # type: ignore[arg-type]
-        case Refuse():
-            return Proposal(None, refusal_for(answer, scene), **told, **spent)  # type: ignore[arg-type]
 
 
 def question_for(options: Sequence[str], scene: SceneGraph) -> str:

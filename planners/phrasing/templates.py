@@ -83,10 +83,14 @@ def phrases(family: str) -> Mapping[str, Phrases]:
 
 
 def _split(lines: list[str]) -> Phrases:
-    """By a checksum of the line, so that adding lines moves none from one side to the other."""
+    """By a checksum of the line, so that adding lines moves none from one side to the other.
+
+    What is listed more than once is what most people say, and not held out.
+    """
     if len(lines) < _FEWEST_TO_SPLIT:
         return Phrases(tuple(lines), ())
-    held = tuple(line for line in lines if zlib.crc32(line.encode()) % HELD_OUT_OF == 0)
+    once = (line for line in lines if lines.count(line) == 1)
+    held = tuple(line for line in once if zlib.crc32(line.encode()) % HELD_OUT_OF == 0)
     return Phrases(tuple(line for line in lines if line not in held), held)
 
 

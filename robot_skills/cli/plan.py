@@ -60,6 +60,12 @@ def add_planner_options(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="NAME", help="a .gguf file for embedded; the server's name of it for openai"
     )
     group.add_argument("--base-url", metavar="URL", help="of the server, such as http://localhost:8080/v1")
+    group.add_argument(
+        "--reader",
+        choices=("tuned", "rules"),
+        help="who reads the command: the fine-tuned model, or the rules (default: tuned for the embedded "
+        "planner where its adapter is installed)",
+    )
 
 
 def make_planner(args: argparse.Namespace, skills: Mapping[str, Skill]) -> Planner:
@@ -71,9 +77,12 @@ def make_planner(args: argparse.Namespace, skills: Mapping[str, Skill]) -> Plann
     from planners.chat import chat_model
     from planners.planner import Planner, check_command
     from planners.proposer import LanguageModelProposer
+    from planners.reader import TunedModel
 
     check_command(args.command)
-    return Planner(skills, LanguageModelProposer(chat_model(args.planner, args.model, args.base_url)))
+    model = chat_model(args.planner, args.model, args.base_url)
+    reader = TunedModel() if args.reader == "tuned" else args.reader
+    return Planner(skills, LanguageModelProposer(model, reader=reader))
 
 
 def handle(args: argparse.Namespace) -> int:

@@ -1,0 +1,296 @@
+"""The commands that the reader learns from: deterministic, feasible, in the grammar, and right."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Mapping
+from functools import cache
+
+import pytest
+
+from planners.compact import (
+    CANNOT,
+    PLAIN,
+    WORDED,
+    Ask,
+    Goal,
+    Group,
+    Literal,
+    Refuse,
+    grammar,
+    literal,
+    parse_answer,
+    spans,
+)
+from planners.phrasing.author import FAMILIES, Author, Triple, scene_triples, write_triples
+from planners.phrasing.conditions import draw_condition
+from planners.phrasing.meaning import composed, feasible
+from planners.phrasing.noise import MARK, noisy
+from planners.phrasing.nouns import Speaker
+from planners.phrasing.scenes import TAGS, sample_scene
+from planners.phrasing.templates import choose, fill, phrases, slots
+from planners.reader import sound
+from robot_skills.logic import Atom
+from robot_skills.scene_graph import SceneGraph
+from robot_skills.skill import Skill
+from robot_skills.symbolic.model import ground
+from robot_skills.symbolic.search import Verdict, search
+from sim.tabletop import oracle
+from tests.planners.conftest import make_scene
+
+SIZES = make_scene(
+    ("small red block", "large red block", "green block", "yellow ball", "blue ball", "white bowl")
+)
+
+
+@cache
+def triples() -> list[Triple]:
+    return write_triples(seed=5, scenes=60, each=10) + write_triples(
+        seed=6, scenes=20, each=10, held_out=True
+    )
+
+
+def test_the_same_seed_gives_the_same_commands() -> None:
+    again = write_triples(seed=5, scenes=6, each=10)
+    assert [(each.command, each.answer) for each in again] == [
+        (each.command, each.answer) for each in triples()[:60]
+    ]
+    assert [each.command for each in write_triples(seed=8, scenes=1, each=10)] != [
+        each.command for each in again[:10]
+    ]
+
+
+def test_hardly_a_command_is_written_twice() -> None:
+    commands = [each.command for each in triples() if isinstance(each.answer, Goal)]
+    assert len(set(commands)) > 0.97 * len(commands)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_written(family: str) -> None:
+    rng = random.Random(family)
+    for _ in range(300):
+        triple = Author(sample_scene(rng), rng).write(family)
+        if triple is not None:
+            assert triple.family == family
+            return
+    pytest.fail(f"no command of the family {family} in 300 tries")
+
+
+def test_answers_can_be_read_and_pass_the_reader_s_checks() -> None:
+    for each in triples():
+        assert parse_answer(str(each.answer)) == each.answer, each
+        assert sound(each.answer, each.scene), each
+
+
+def test_what_a_refusal_is_about_is_said_in_the_command() -> None:
+    worded = [t for t in triples() if isinstance(t.answer, Refuse) and t.answer.reason in WORDED]
+    assert len(worded) > 50
+    for each in worded:
+        assert isinstance(each.answer, Refuse)
+        assert each.answer.about in spans(each.command), each
+        assert MARK not in each.command
+
+
+def test_answers_are_in_the_grammar_of_their_scene() -> None:
+    """The grammars have no recursion, so that each is a regular expression."""
+    for each in triples()[::4]:
+        pattern = as_pattern(grammar(each.scene, each.command))
+        assert re.fullmatch(pattern, f" {each.answer}\n"), (each.command, str(each.answer))
+        assert not re.fullmatch(pattern, " in(red banana, drawer)\n")
+        assert not re.fullmatch(pattern, " holding(table)\n")
+
+
+def as_pattern(text: str) -> str:
+    rules = dict(line.split(" ::= ", 1) for line in text.splitlines())
+
+    def expand(name: str) -> str:
+        parts = re.findall(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|[A-Za-z][A-Za-z0-9]*|[()|?]', rules[name])
+        done = []
+        for part in parts:
+            if part.startswith('"'):
+                done.append(re.escape(json.loads(part)))
+            elif part[0].isalpha():
+                done.append(f"(?:{expand(part)})")
+            else:
+                done.append("(?:" if part == "(" else part)
+        return "".join(done)
+
+    return expand("root")
+
+
+def test_goals_can_be_reached_by_the_skills(skills: Mapping[str, Skill]) -> None:
+    """The rules that the author goes by agree with a search over the skills' cards."""
+    goals = [
+        t for t in triples() if isinstance(t.answer, Goal) and t.answer.literals and t.family != "condition"
+    ]
+    tried = 0
+    for each in goals[:: max(1, len(goals) // 40)]:
+        assert isinstance(each.answer, Goal)
+        if any(not item.positive for item in each.answer.literals) or "any" in str(each.answer):
+            continue  # no skill takes a press back; of a choice one way may be barred
+        result = search(ground(skills, each.scene), each.answer.formula(), budget=20_000)
+        assert result.verdict is not Verdict.IMPOSSIBLE, (each.command, str(each.answer))
+        tried += 1
+    assert tried > 20
+
+
+def test_questions_name_things_that_fit_the_same_words() -> None:
+    asked = [t for t in triples() if t.family == "ambiguous"]
+    assert len(asked) > 20
+    for each in asked:
+        assert isinstance(each.answer, Ask)
+        things = [each.scene.entity(name) for name in each.answer.options]
+        alike = len({e.kind for e in things}) == 1 or len({e.attributes["colour"] for e in things}) == 1
+        assert len(things) > 1, each
+        assert alike, each
+
+
+def test_later_steps_take_back_earlier_ones() -> None:
+    put, shut = literal("in", "red ball", "drawer"), literal("closed", "drawer")
+    assert composed([literal("open", "drawer"), put, shut]) == (put, shut)
+    assert composed([literal("holding", "red ball"), put]) == (put,)
+    assert composed([put, literal("open", "drawer")]) == (put, literal("open", "drawer"))
+    both = Literal("in", (Group(("red ball", "blue ball")), Group(("drawer",))))
+    assert composed([both, literal("holding", "red ball")]) is None
+
+
+def test_what_cannot_be_is_told_from_what_can() -> None:
+    scene = make_scene(
+        ("red block", "green block", "blue block", "red ball", "white bowl"),
+        ["in(red ball, white bowl)", "on(red block, green block)"],
+    )
+    assert feasible([literal("in", "red ball", "white bowl")], scene)
+    assert feasible([literal("on", "blue block", "green block")], scene)
+    assert not feasible([literal("holding", "red ball")], scene)
+    assert not feasible([literal("holding", "red block"), literal("holding", "blue block")], scene)
+    circle = [literal("on", "red block", "blue block"), literal("on", "blue block", "red block")]
+    assert not feasible(circle, scene)
+    crowd = [literal("on", "red block", "blue block"), literal("on", "green block", "blue block")]
+    assert not feasible(crowd, scene)
+
+
+@pytest.mark.parametrize(
+    ("group", "never"),
+    [
+        (Group(("small red block",)), {"large", "big", "bigger", "biggest", "green", "ball"}),
+        (Group(("yellow ball",)), {"blue", "red", "block", "cube"}),
+        (Group(("yellow ball", "blue ball")), {"red", "block", "cube"}),
+        (Group(("yellow ball", "blue ball"), 1), {"red", "both", "all", "block"}),
+    ],
+)
+def test_references_use_no_word_that_does_not_fit(group: Group, never: set[str]) -> None:
+    shown = set()
+    for number in range(150):
+        words = Speaker(SIZES, random.Random(number)).group(group)
+        assert words is not None
+        shown.add(words)
+        exceptions = {"but", "except", "bar", "save", "minus", "than", "not", "isn't", "aren't", "excluding"}
+        if not exceptions & set(words.split()) and "apart" not in words and "exception" not in words:
+            assert not never & set(re.findall(r"[a-z]+", words)), words
+    assert len(shown) > 40
+
+
+def test_comparisons_need_to_know_the_sizes() -> None:
+    """Of three blocks only two have a size: none is the smallest, but one red block is the smaller one."""
+    said = [Speaker(SIZES, random.Random(number)).one("small red block") for number in range(300)]
+    compared = [words for words in said if re.search(r"smallest|littlest|tiniest", words)]
+    assert compared
+    assert all(re.search(r"red|crimson|scarlet|ruby|cherry", words) for words in compared)
+
+
+@pytest.mark.parametrize(
+    ("facts", "holds"),
+    [(["open(drawer)", "open(door)", "pressed(button)"], True), ([], False)],
+)
+def test_conditions_are_looked_up(facts: list[str], holds: bool) -> None:
+    scene = make_scene(("red block", "blue ball"), facts)
+    drawn = [draw_condition(Speaker(scene, random.Random(number))) for number in range(80)]
+    on_fixtures = [each for each in drawn if each is not None and each.section in ("open", "pressed")]
+    denied = [each for each in drawn if each is not None and each.section in ("closed", "unpressed")]
+    assert on_fixtures
+    assert denied
+    assert {each.true for each in on_fixtures} == {holds}
+    assert {each.true for each in denied} == {not holds}
+    assert on_fixtures[0].denied().denied() == on_fixtures[0]
+
+
+PLAIN_CONDITION = re.compile(r"(if|when) (the )?drawer is open,? (?!.*(\bif\b|otherwise|else|not|but))")
+
+
+def test_a_condition_decides_the_answer() -> None:
+    """The same draws in a scene where the drawer is shut and in one where it is open."""
+    answers = []
+    for facts in ([], ["open(drawer)", "open(door)", "pressed(button)"]):
+        author = Author(make_scene(("red block", "blue ball", "white bowl"), facts), random.Random(3))
+        written = [author.write("condition") for _ in range(1_500)]
+        plain = [t for t in written if t and PLAIN_CONDITION.match(t.command)]
+        answers += [(bool(facts), isinstance(t.answer, Goal) and bool(t.answer.literals)) for t in plain]
+    assert {so for so, _ in answers} == {True, False}
+    assert all(so == acts for so, acts in answers)
+
+
+def test_held_out_constructions_are_never_drawn_for_training() -> None:
+    frames = phrases("frames")["imp"]
+    assert len(frames.held_out) > 10
+    assert not set(frames.held_out) & set(frames.training)
+    rng = random.Random(0)
+    for section in phrases("in").values():
+        for _ in range(50):
+            drawn = section.draw(rng)
+            assert any(re.fullmatch(_loose(line), drawn) for line in section.training), drawn
+
+
+def _loose(line: str) -> str:
+    """A construction as a pattern: any of its choices."""
+    while (match := re.search(r"\[([^\[\]]*)\]", line)) is not None:
+        line = line[: match.start()] + "\x00" + line[match.end() :]
+    return re.sub(r"(\\\x00|\x00)", ".*", re.escape(line)).replace(r"\ .*\ ", ".*").replace(r"\ .*", ".*")
+
+
+def test_slots_and_choices() -> None:
+    assert slots("put X in Y, X2 too") == ["X", "Y", "X2"]
+    assert fill("put X in Y", {"X": "it", "Y": "the bowl"}) == "put it in the bowl"
+    assert {choose("a [b|c [d|e]]", random.Random(n)) for n in range(60)} == {"a b", "a c d", "a c e"}
+
+
+def test_slips_spare_the_words_that_are_quoted() -> None:
+    marked = f"please pick up the {MARK}purple umbrella{MARK} and put everything else into the drawer"
+    texts = {noisy(marked, random.Random(number)) for number in range(300)}
+    assert len(texts) > 60
+    assert all(f"{MARK}purple umbrella{MARK}" in text for text in texts)
+
+
+def test_kinds_are_those_of_the_tabletop() -> None:
+    assert {kind: oracle.TAGS[kind] for kind in TAGS} == TAGS
+    scene = sample_scene(random.Random(1))
+    static = {fact for fact in scene.facts if fact.predicate == "fits"}
+    assert static == set(oracle.fitting(scene.entities))
+
+
+def test_scenes_are_sound() -> None:
+    for number in range(200):
+        scene = sample_scene(random.Random(number))
+        names = [entity.name for entity in scene.entities]
+        assert len(set(names)) == len(names)
+        for entity in scene.tagged("graspable"):
+            assert len(places(scene, entity.name)) == 1
+        for fact in scene.facts:
+            if fact.predicate in ("in", "on") and scene.entity(fact.args[0]).kind != "bowl":
+                assert Atom("fits", (fact.args[0], fact.predicate, fact.args[1])) in scene.facts
+
+
+def places(scene: SceneGraph, name: str) -> list[Atom]:
+    return [f for f in scene.facts if f.predicate in ("in", "on", "holding") and f.args[0] == name]
+
+
+def test_refusals_have_known_reasons() -> None:
+    reasons = {t.answer.reason for t in triples() if isinstance(t.answer, Refuse)}
+    assert reasons == {*PLAIN, *WORDED, CANNOT}
+
+
+def test_a_scene_is_spoken_of_as_often_as_asked() -> None:
+    rng = random.Random(2)
+    scene = sample_scene(rng)
+    assert [t.scene for t in scene_triples(rng, scene, 7)] == [scene] * 7

