@@ -31,7 +31,7 @@ from planners.phrasing.meaning import composed, feasible, sample_literal, step_k
 from planners.phrasing.noise import MARK, noisy
 from planners.phrasing.nouns import Speaker
 from planners.phrasing.scenes import COLOURS, LOOSE, SIZES, sample_scene
-from planners.phrasing.templates import choose, fill, phrases
+from planners.phrasing.templates import choose, fill, phrases, slots
 from robot_skills.logic import Atom
 from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 
@@ -113,8 +113,8 @@ class Author:
 
     # --- one step in words ---------------------------------------------------------------------------
 
-    def say(self, item: Literal, style: str = "imp") -> str | None:
-        """A literal as an imperative, a state, a fact or a sentence of its own."""
+    def say(self, item: Literal, style: str = "imp", named: bool = False) -> str | None:
+        """A literal as an imperative, a state, a fact or a sentence of its own; `named` with its thing."""
         kind = step_kind(item, self.scene)
         section = ("off" if style == "imp" else "off_told") if kind == "unpressed" else style
         if kind == "table" and style == "imp":
@@ -123,7 +123,7 @@ class Author:
             return None
         template = self.phrase(_FILES[kind], section)
         words = self._slots(item, kind)
-        if words is None:
+        if words is None or (named and not slots(template)):
             return None
         if len(item.groups[0].names) > 1 and item.groups[0].pick != 1:
             template = re.sub(r"\bit\b", "them", template)
@@ -438,7 +438,7 @@ class Author:
         stay = self.rng.choice(_LEFT_OPEN)
         if words is None:
             return None
-        return words + choose(stay, self.rng), Goal((item, literal("open", "drawer")))
+        return f"{words} {choose(stay, self.rng)}", Goal((item, literal("open", "drawer")))
 
     def correction(self) -> tuple[str, Answer] | None:
         """Something else was said first, and taken back."""
@@ -578,7 +578,7 @@ class Author:
     def cannot(self) -> tuple[str, Answer] | None:
         """What the rules of the world forbid: on a ball, a bowl in a drawer, to open a block."""
         item = self._impossible()
-        words = self.say(item) if item else None
+        words = self.say(item, named=True) if item else None
         if item is None or words is None:
             return None
         return self._framed(words), Refuse(CANNOT, str(item).replace(", left)", ")"))
@@ -729,10 +729,10 @@ class Author:
 
 
 _LEFT_OPEN = (
-    " and leave [it|the drawer] open", " but leave [it|the drawer] open", ", leave it open",
-    " and keep [it|the drawer] open", ", keep the drawer open", " and let it stay open",
-    ". leave [it|the drawer] open afterwards", " but keep it open", ", it should stay open",
-    " and the drawer should [stay|remain|be left] open", " with the drawer left open",
+    "and leave [it|the drawer] open", "but leave [it|the drawer] open", ", leave it open",
+    "and keep [it|the drawer] open", ", keep the drawer open", "and let it stay open",
+    ". leave [it|the drawer] open afterwards", "but keep it open", ", it should stay open",
+    "and the drawer should [stay|remain|be left] open", "with the drawer left open",
 )  # fmt: skip
 _SWAPS = (
     "WswapW X and Y", "WswapW X with Y", "WexchangeW X and Y", "WswitchW X and Y", "WinterchangeW X and Y",
