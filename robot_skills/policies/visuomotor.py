@@ -34,6 +34,7 @@ WEIGHTS, STATISTICS = "model.safetensors", "stats.safetensors"
 LIMITS = {"action_low": -1.0, "action_high": 1.0}
 
 PolicyT = TypeVar("PolicyT", bound="VisuomotorPolicy")
+ConfigT = TypeVar("ConfigT")
 
 
 #: Setting -> its lowest and highest value.
@@ -338,14 +339,7 @@ class VisuomotorPolicy(nn.Module, ABC):
                 statistics[name.removeprefix("stats_")] = tensor.contiguous()
             else:
                 weights[name] = tensor.to(precision if name in trained else tensor.dtype).contiguous()
-        for file, tensors in ((WEIGHTS, weights), (STATISTICS, statistics)):
-            new = folder / f".{file}.new"
-            save_file(tensors, new)
-            new.replace(folder / file)
-        config = {"policy": self.name, "format_version": FORMAT_VERSION, **to_mapping(self.config)}
-        new = folder / ".config.json.new"
-        new.write_text(json.dumps(config, indent=2) + "\n")
-        new.replace(folder / "config.json")
+        write_folder(folder, self.name, self.config, {WEIGHTS: weights, STATISTICS: statistics})
 
     @classmethod
     def from_pretrained(cls: type[PolicyT], folder: Path) -> PolicyT:
@@ -355,11 +349,7 @@ class VisuomotorPolicy(nn.Module, ABC):
             InputError: it is not one, is damaged, or of another format version.
         """
         folder = Path(folder)
-        data = read_config(folder)
-        if data.get("policy") != cls.name:
-            raise InputError(f"{folder} holds a policy {data.get('policy')!r}, not {cls.name!r}.")
-        settings = {key: value for key, value in data.items() if key not in ("policy", "format_version")}
-        policy = cls(from_mapping(cls.config_class, settings, f"config of the policy {cls.name!r}"))
+        policy = cls(read_settings(folder, cls.name, cls.config_class))
         try:
             weights = load_file(folder / WEIGHTS)
             statistics = load_file(folder / STATISTICS)
@@ -371,3 +361,35 @@ class VisuomotorPolicy(nn.Module, ABC):
             reason = " ".join(str(error).split())
             raise InputError(f"{folder} is damaged: {reason}. Copy it again, or train it again.") from error
         return policy.eval()
+
+
+def write_folder(folder: Path, name: str, config: Any, files: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Write a policy's tensors and config.json, each file under another name first.
+
+    Args:
+        folder: of the policy.
+        name: that it is registered under.
+        config: its frozen dataclass.
+        files: name of a file -> its tensors.
+    """
+    for file, tensors in files.items():
+        new = folder / f".{file}.new"
+        save_file(dict(tensors), new)
+        new.replace(folder / file)
+    content = {"policy": name, "format_version": FORMAT_VERSION, **to_mapping(config)}
+    new = folder / ".config.json.new"
+    new.write_text(json.dumps(content, indent=2) + "\n")
+    new.replace(folder / "config.json")
+
+
+def read_settings(folder: Path, name: str, config_class: type[ConfigT]) -> ConfigT:
+    """The configuration in a policy's folder.
+
+    Raises:
+        InputError: it is not one, or of another policy or format version.
+    """
+    data = read_config(folder)
+    if data.get("policy") != name:
+        raise InputError(f"{folder} holds a policy {data.get('policy')!r}, not {name!r}.")
+    settings = {key: value for key, value in data.items() if key not in ("policy", "format_version")}
+    return from_mapping(config_class, settings, f"config of the policy {name!r}")

@@ -28,13 +28,20 @@ from torch import Tensor, nn
 
 from robot_skills.errors import InputError
 from robot_skills.policies.policy import Batch, Chunk, Metrics, Policy, PolicyInput, Stage, to_numpy
-from robot_skills.policies.registry import FORMAT_VERSION, load_policy, read_config
-from robot_skills.policies.visuomotor import LIMITS, STATISTICS, WEIGHTS, VisuomotorPolicy
+from robot_skills.policies.registry import FORMAT_VERSION, load_policy
+from robot_skills.policies.visuomotor import (
+    LIMITS,
+    STATISTICS,
+    WEIGHTS,
+    VisuomotorPolicy,
+    read_settings,
+    write_folder,
+)
 from robot_skills.residual.config import ResidualConfig
 from robot_skills.residual.control import LIMIT, Brain, Controller, Correct, Reach, Seen
 from robot_skills.residual.networks import Actor, Critics
 from robot_skills.robot import OSC_POSE, ActionSpace, Float
-from robot_skills.training.configuration import from_mapping, to_mapping
+from robot_skills.training.configuration import to_mapping
 from robot_skills.training.recipe import PolicyChoice
 
 #: Prefix of the base's tensors in a folder.
@@ -307,15 +314,12 @@ class ResidualPolicy(nn.Module):
                 if (Path(scratch) / file).is_file():
                     found = load_file(Path(scratch) / file)
                     tensors |= {f"{BASE}{name}": value for name, value in found.items()}
-        for file, tensors in files.items():
-            new = folder / f".{file}.new"
-            # Copies: safetensors refuses tensors that share memory.
-            save_file({name: value.detach().cpu().clone() for name, value in tensors.items()}, new)
-            new.replace(folder / file)
-        new = folder / ".config.json.new"
-        content = {"policy": self.name, "format_version": FORMAT_VERSION, **to_mapping(config)}
-        new.write_text(json.dumps(content, indent=2) + "\n")
-        new.replace(folder / "config.json")
+        # Copies: safetensors refuses tensors that share memory.
+        copies = {
+            file: {name: value.detach().cpu().clone() for name, value in tensors.items()}
+            for file, tensors in files.items()
+        }
+        write_folder(folder, self.name, config, copies)
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> ResidualPolicy:
@@ -325,11 +329,7 @@ class ResidualPolicy(nn.Module):
             InputError: it is not one, is damaged, or of another format version.
         """
         folder = Path(folder)
-        data = read_config(folder)
-        if data.get("policy") != cls.name:
-            raise InputError(f"{folder} holds a policy {data.get('policy')!r}, not {cls.name!r}.")
-        settings = {key: value for key, value in data.items() if key not in ("policy", "format_version")}
-        config = from_mapping(ResidualConfig, settings, f"config of the policy {cls.name!r}")
+        config = read_settings(folder, cls.name, ResidualConfig)
         try:
             files = {file: load_file(folder / file) for file in (WEIGHTS, STATISTICS)}
             policy = cls(config, _read_base(config, files))
