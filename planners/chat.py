@@ -7,14 +7,14 @@ entry-point group `robot_skills.planners`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from planners.examples import Example
 from planners.goal_form import GoalForm
-from robot_skills.errors import unknown
+from robot_skills.errors import InputError, unknown
 from robot_skills.logic import Formula
 
 GROUP = "robot_skills.planners"
@@ -86,6 +86,47 @@ class ChatModel(Protocol):
             InputError: the model cannot be reached, or does not answer as asked.
         """
         ...
+
+
+#: Temperature of writing, where answers are to differ from each other.
+WRITING = 1.0
+
+
+class Writer(Protocol):
+    """A language model that writes within bounds: proposals, rather than the goal of a command."""
+
+    @property
+    def name(self) -> str:
+        """The back end and the model, for reports."""
+        ...
+
+    def write(self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int) -> str:
+        """Continue a prompt: a line of the grammar or JSON of the schema, whichever the back end takes.
+
+        Args:
+            prompt: examples first, as plain text.
+            grammar: GBNF.
+            schema: JSON schema of the same.
+            seed: of the draws.
+
+        Raises:
+            InputError: the model cannot be reached, or does not answer.
+        """
+        ...
+
+
+def writer(name: str, model: str | None = None, base_url: str | None = None) -> Writer:
+    """Build a back end that writes, by name.
+
+    Raises:
+        InputError: no back end is called that, its options do not suit it, or it only writes goals.
+    """
+    found: object = chat_model(name, model, base_url)
+    if not hasattr(found, "write"):
+        raise InputError(
+            f"The planner {name!r} writes goals of commands only; embedded and openai write tasks."
+        )
+    return cast(Writer, found)
 
 
 def backends() -> tuple[str, ...]:

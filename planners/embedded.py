@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from planners.chat import Completion, Prompt
+from planners.chat import WRITING, Completion, Prompt
 from planners.goal_form import GoalForm
 from robot_skills.errors import InputError, require
 from robot_skills.logic import Formula
@@ -81,19 +81,30 @@ class EmbeddedModel:
 
     def complete(self, prompt: Prompt, form: GoalForm, goals: Sequence[Formula] = ()) -> Completion:
         """Write the goal of a command; see `planners.chat.ChatModel`."""
+        text, usage = self._continue(few_shot(prompt), form.grammar(goals))
+        return Completion(form.from_text(text), text, usage["prompt_tokens"], usage["completion_tokens"])
+
+    def write(self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int) -> str:
+        """A line of a grammar, drawn with a seed; see `planners.chat.Writer`."""
+        return self._continue(prompt, grammar, temperature=WRITING, seed=seed)[0]
+
+    def _continue(
+        self, prompt: str, grammar: str, temperature: float = 0.0, seed: int = 0
+    ) -> tuple[str, Mapping[str, int]]:
+        """What the model writes after a prompt, and how many tokens both are."""
         answer = self._server.handle_completions(
             {
-                "prompt": few_shot(prompt),
-                "grammar": form.grammar(goals),
+                "prompt": prompt,
+                "grammar": grammar,
                 "n_predict": _MOST_TOKENS,
-                "temperature": 0.0,
+                "temperature": temperature,
+                "seed": seed,
                 "cache_prompt": True,
             }
         )
         if "choices" not in answer:
             raise InputError(f"The embedded model failed: {answer.get('message', answer)}.")
-        text, usage = str(answer["choices"][0]["text"]).strip(), answer["usage"]
-        return Completion(form.from_text(text), text, usage["prompt_tokens"], usage["completion_tokens"])
+        return str(answer["choices"][0]["text"]).strip(), answer["usage"]
 
 
 def few_shot(prompt: Prompt) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from planners.chat import INSTRUCTION, Completion, Prompt
+from planners.chat import INSTRUCTION, WRITING, Completion, Prompt
 from planners.goal_form import GoalForm
 from robot_skills.errors import InputError, require
 from robot_skills.logic import Formula
@@ -59,18 +59,44 @@ class OpenAIServer:
 
     def complete(self, prompt: Prompt, form: GoalForm, goals: Sequence[Formula] = ()) -> Completion:
         """Write the goal of a command; see `planners.chat.ChatModel`."""
-        openai = require("openai", "llm")
         schema = _choice(goals) if goals else form.schema()
+        answer = self._ask(_messages(prompt, form, goals), schema)
+        text = answer.choices[0].message.content or ""
+        used = answer.usage
+        return Completion(
+            _read_choice(text, goals) if goals else form.from_json(text),
+            text,
+            used.prompt_tokens if used else 0,
+            used.completion_tokens if used else 0,
+        )
+
+    def write(self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int) -> str:
+        """JSON of a schema, drawn with a seed; see `planners.chat.Writer`."""
+        request = f"{prompt}\nWrite one more, as JSON."
+        answer = self._ask([{"role": "user", "content": request}], schema, WRITING, seed)
+        return answer.choices[0].message.content or ""
+
+    def _ask(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any],
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> Any:
+        """The server's answer, which holds one choice or more."""
+        openai = require("openai", "llm")
+        drawn = {} if seed is None else {"seed": seed}
         try:
             answer = self._client.chat.completions.create(
                 model=self._model,
-                messages=_messages(prompt, form, goals),
-                temperature=0.0,
+                messages=messages,
+                temperature=temperature,
                 max_tokens=_MOST_TOKENS,
                 response_format={
                     "type": "json_schema",
                     "json_schema": {"name": "goal", "strict": True, "schema": schema},
                 },
+                **drawn,
             )
         except openai.APITimeoutError as error:
             raise InputError(f"{self._where} did not answer within {self._timeout:g} s.") from error
@@ -82,14 +108,7 @@ class OpenAIServer:
             ) from error
         if not answer.choices:
             raise InputError(f"{self._where} answered with nothing.")
-        text = answer.choices[0].message.content or ""
-        used = answer.usage
-        return Completion(
-            _read_choice(text, goals) if goals else form.from_json(text),
-            text,
-            used.prompt_tokens if used else 0,
-            used.completion_tokens if used else 0,
-        )
+        return answer
 
     @property
     def _where(self) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from robot_skills.data.store import EpisodeStore
-    from sim.generative.generation import Funnel
+    from sim.generative.generation import Funnel, Proposer
 
 EXAMPLES = """\
 examples:
@@ -53,6 +53,14 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--library", metavar="DIR", type=Path, help="with --failures: a library of your own")
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="of the run (default 0)")
+    parser.add_argument(
+        "--proposer",
+        metavar="NAME",
+        default="grammar",
+        help="grammar (default), or a language model within it: embedded, openai",
+    )
+    parser.add_argument("--model", metavar="NAME", help="a .gguf file, or the server's name of the model")
+    parser.add_argument("--base-url", metavar="URL", help="of the server, such as http://localhost:8080/v1")
     parser.add_argument("--workers", metavar="N", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--local", action="store_true", help="run in this process, without Ray")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
@@ -77,18 +85,11 @@ def handle(args: argparse.Namespace) -> int:
     console = make_console()
     if args.failures is not None:
         return _search_failures(args, console)
-    command = shlex.join(
-        [
-            "robot-skills",
-            "generate",
-            "--count",
-            str(args.count),
-            "-o",
-            str(args.output),
-            "--seed",
-            str(args.seed),
-        ]
-    )
+    words = ["robot-skills", "generate", "--count", str(args.count), "-o", str(args.output)]
+    words += ["--seed", str(args.seed)]
+    if args.proposer != "grammar":
+        words += ["--proposer", args.proposer]
+    command = shlex.join(words)
     try:
         result = generate(
             args.count,
@@ -98,6 +99,7 @@ def handle(args: argparse.Namespace) -> int:
             seed=args.seed,
             workers=args.workers,
             local=args.local,
+            proposer=_proposer(args),
             command=command,
         )
         store = _demonstrate(args, console, command) if args.demonstrations else None
@@ -116,6 +118,24 @@ def handle(args: argparse.Namespace) -> int:
         report |= {"demonstrations": {"folder": str(store.folder), "episodes": len(store.episodes)}}
     write_json(args.json, report)
     return 0 if result.funnel.accepted >= args.count else 1
+
+
+def _proposer(args: argparse.Namespace) -> Proposer:
+    """Who proposes.
+
+    Raises:
+        InputError: there is no such model, or its options do not suit it.
+    """
+    from sim.generative.generation import GrammarProposer
+    from sim.generative.sketch import SketchProposer
+
+    if args.proposer == "grammar":
+        if args.model is not None or args.base_url is not None:
+            raise InputError("--model and --base-url go with --proposer embedded or openai.")
+        return GrammarProposer()
+    from planners.chat import writer
+
+    return SketchProposer(writer(args.proposer, args.model, args.base_url))
 
 
 def _search_failures(args: argparse.Namespace, console: Console) -> int:

@@ -54,7 +54,11 @@ class Proposer(Protocol):
         ...
 
     def propose(self, seed: int, number: int, archive: Archive) -> Proposal:
-        """The proposal of a number, given what there is; the same arguments give the same proposal."""
+        """The proposal of a number, given what there is; the same arguments give the same proposal.
+
+        Raises:
+            InputError: what was proposed is no goal; it counts as fallen at the first gate.
+        """
         ...
 
 
@@ -231,45 +235,43 @@ class _Run:
         """Propose a round, examine what is new, and give the outcomes in order."""
         entries = [self._propose(number) for number in range(self._next, self._next + ROUND)]
         self._next += ROUND
-        wanted = [
-            task for task, record in entries if record.gate is None and record.number not in self._known
-        ]
+        wanted = [task for task, record in entries if task is not None and record.number not in self._known]
         map_here = local or not wanted
         with contextlib.closing(map_in_order(examiner, wanted, workers, map_here)) as verdicts:
             for task, proposed in entries:
                 record = self._known.get(proposed.number, proposed)
-                if proposed.gate is None and proposed.number not in self._known:
+                if task is not None and proposed.number not in self._known:
                     task, record = _judged(task, proposed, next(verdicts))
                 self._keep(task, record)
                 yield record
 
-    def _propose(self, number: int) -> tuple[Task, Record]:
-        """The task of a number, and whether it is well-typed and new."""
+    def _propose(self, number: int) -> tuple[Task | None, Record]:
+        """The task of a number when it is well-typed and new, and what is known of it so far."""
         began = time.process_time()
-        proposal = self._proposer.propose(self._seed, number, self.archive)
-        provenance = Provenance(self._proposer.name, self._seed, number)
-        task = make_task(proposal, 100_000 * self._seed + number, provenance)
-        gate, reason = None, ""
         try:
+            proposal = self._proposer.propose(self._seed, number, self.archive)
+            provenance = Provenance(self._proposer.name, self._seed, number)
+            task = make_task(proposal, 100_000 * self._seed + number, provenance)
             check_schema(task)
         except InputError as error:
-            gate, reason = "schema", str(error)
+            spent = {"propose": round(time.process_time() - began, 4)}
+            return None, Record(number, "", "", "", "schema", str(error), seconds=spent)
         spent = {"propose": round(time.process_time() - began, 4)}
-        if gate is None:
-            began = time.process_time()
-            found = self.archive.admit(task)
-            gate, reason = ("novelty", found) if found is not None else (None, "")
-            spent["novelty"] = round(time.process_time() - began, 4)
-        return task, Record(
-            number, task.name, task.goal.family, task.description, gate, reason, seconds=spent
+        began = time.process_time()
+        found = self.archive.admit(task)
+        spent["novelty"] = round(time.process_time() - began, 4)
+        gate = None if found is None else "novelty"
+        record = Record(
+            number, task.name, task.goal.family, task.description, gate, found or "", seconds=spent
         )
+        return (task if found is None else None), record
 
-    def _keep(self, task: Task, record: Record) -> None:
+    def _keep(self, task: Task | None, record: Record) -> None:
         self.funnel.add(record)
         if record.gate is None:
             self.archive.accepted[record.family] += 1
         if record.number not in self._known:
-            if record.gate is None:
+            if record.gate is None and task is not None:
                 task.save(self._folder / TASKS)
             with (self._folder / PROPOSALS).open("a") as file:
                 file.write(json.dumps(asdict(record)) + "\n")

@@ -25,7 +25,7 @@ STORES = ("drawer", "row", "none")
 SUPPORTING = ("bench", "coaster", "mat", "pedestal", "plate", "shelf", "stool")
 
 
-class _NoRoomError(JobError):
+class NoRoomError(JobError):
     """A draft asks for more than the table or the colours hold; another is drawn."""
 
 
@@ -49,17 +49,17 @@ def propose(seed: int, number: int, weights: Mapping[str, float] | None = None) 
         rng = np.random.default_rng([seed, number, attempt])
         shares = np.array([1.0 if weights is None else weights.get(name, 1.0) for name in FAMILIES])
         family = FAMILIES[int(rng.choice(len(FAMILIES), p=shares / shares.sum()))]
-        draft = _Draft(rng)
+        draft = Draft(rng)
         try:
             goal = RULES[family](draft)
-        except _NoRoomError:
+        except NoRoomError:
             continue
         return Proposal(goal, draft.recipe())
     raise AssertionError("200 drafts in a row found no room")
 
 
 @dataclass
-class _Draft:
+class Draft:
     """A recipe in the making, and what is still free in it."""
 
     rng: np.random.Generator
@@ -89,7 +89,7 @@ class _Draft:
         taken |= {item.colour for item in self.furnishings if item.kind in kinds}
         free = [name for name in COLOURS if name not in taken]
         if not free:
-            raise _NoRoomError("no colour is left")
+            raise NoRoomError("no colour is left")
         return self.one(free)
 
     def thing(self, kinds: Sequence[str] = GRASPABLE, colour: str | None = None) -> str:
@@ -98,7 +98,7 @@ class _Draft:
         chosen = colour or self.colour(("bowl",) if kind == "bowl" else GRASPABLE)
         item = Thing(kind, chosen, self.one(("small", "large")))
         if item.name in {other.name for other in self.things} or len(self.things) == 6:
-            raise _NoRoomError(f"a second {item.name}, or too many things")
+            raise NoRoomError(f"a second {item.name}, or too many things")
         self.things.append(item)
         if kind == "bowl":
             self._take(0.03)
@@ -112,7 +112,7 @@ class _Draft:
             x_low, x_high, y_low, y_high = FORMS[kind].area
             self._take((x_high - x_low) * (y_high - y_low))
         if len(self.furnishings) == 4 or sum(item.kind == "drawer" for item in self.furnishings) == 3:
-            raise _NoRoomError("too much furniture")
+            raise NoRoomError("too much furniture")
         item = Furniture(kind, self.colour((kind,)))
         self.furnishings.append(item)
         return item.name
@@ -129,7 +129,7 @@ class _Draft:
             return self.use("drawer")
         if chosen == "drawer":
             if self.store == "drawer":
-                raise _NoRoomError("the wide drawer is there")
+                raise NoRoomError("the wide drawer is there")
             return self.use(self.furnish("drawer"))
         return self.use(self.thing(("bowl",)) if chosen == "bowl" else self.furnish(chosen))
 
@@ -155,7 +155,7 @@ class _Draft:
     def use(self, name: str) -> str:
         """Note that the goal needs it."""
         if name in self.used:
-            raise _NoRoomError(f"{name} has its part in the goal already")
+            raise NoRoomError(f"{name} has its part in the goal already")
         self.used.add(name)
         return name
 
@@ -195,10 +195,10 @@ class _Draft:
     def _take(self, room: float) -> None:
         self.room -= room
         if self.room < 0:
-            raise _NoRoomError("the table is full")
+            raise NoRoomError("the table is full")
 
 
-def _put(draft: _Draft) -> Clause:
+def _put(draft: Draft) -> Clause:
     """Put something somewhere; it may have to be taken from the top of something, or uncovered, first."""
     thing = draft.use(draft.thing())
     kind = thing.split()[-1]
@@ -216,52 +216,52 @@ def _put(draft: _Draft) -> Clause:
     return Clause("put", (thing,), (_ready_container(draft),), "in")
 
 
-def _ready_container(draft: _Draft, lid: bool | None = None) -> str:
+def _ready_container(draft: Draft, lid: bool | None = None) -> str:
     container = draft.container(lid)
     if container.split()[-1] in ("box", "chest", "drawer"):
         draft.standings[container] = draft.one(("open", "closed", "any"))
     return container
 
 
-def _push(draft: _Draft) -> Clause:
+def _push(draft: Draft) -> Clause:
     thing, way = draft.use(draft.thing()), draft.one(DIRECTIONS)
     draft.relations.append(Relation(f"clear_{way}", (thing,)))
     return Clause("push", (thing,), (way,))
 
 
-def _open(draft: _Draft) -> Clause:
+def _open(draft: Draft) -> Clause:
     name = draft.opens()
     draft.standings[name] = draft.one(("closed", "closed", "ajar"))
     return Clause("open", (name,))
 
 
-def _close(draft: _Draft) -> Clause:
+def _close(draft: Draft) -> Clause:
     name = draft.opens()
     draft.standings[name] = draft.one(("open", "open", "ajar"))
     return Clause("close", (name,))
 
 
-def _press(draft: _Draft) -> Clause:
+def _press(draft: Draft) -> Clause:
     return Clause("press", (draft.button(),))
 
 
-def _hold(draft: _Draft) -> Clause:
+def _hold(draft: Draft) -> Clause:
     return Clause("hold", (draft.use(draft.thing()),))
 
 
-_SIMPLE: tuple[Callable[[_Draft], Clause], ...] = (_put, _put, _push, _open, _close, _press)
+_SIMPLE: tuple[Callable[[Draft], Clause], ...] = (_put, _put, _push, _open, _close, _press)
 
 
-def _any_of(draft: _Draft, rules: Sequence[Callable[[_Draft], Clause]]) -> Clause:
+def _any_of(draft: Draft, rules: Sequence[Callable[[Draft], Clause]]) -> Clause:
     return rules[int(draft.rng.integers(len(rules)))](draft)
 
 
-def single(draft: _Draft) -> Goal:
+def single(draft: Draft) -> Goal:
     """One thing to do."""
     return Goal("single", (_any_of(draft, (*_SIMPLE, _hold)),))
 
 
-def chained(draft: _Draft) -> Goal:
+def chained(draft: Draft) -> Goal:
     """Two to four things to do, the last of which may leave something in the hand."""
     count = int(draft.rng.integers(2, 5))
     clauses = [_any_of(draft, _SIMPLE) for _ in range(count)]
@@ -270,7 +270,7 @@ def chained(draft: _Draft) -> Goal:
     return Goal("chained", tuple(clauses))
 
 
-def all_of(draft: _Draft) -> Goal:
+def all_of(draft: Draft) -> Goal:
     """The same with several things."""
     count = int(draft.rng.integers(2, 4))
     if draft.chance(0.25):
@@ -285,7 +285,7 @@ def all_of(draft: _Draft) -> Goal:
     return Goal("all_of", (Clause("put", names, (place,), "in"),))
 
 
-def sorting(draft: _Draft) -> Goal:
+def sorting(draft: Draft) -> Goal:
     """Every kind, or every colour, to a place of its own."""
     clauses = []
     if draft.chance(0.6):
@@ -302,12 +302,12 @@ def sorting(draft: _Draft) -> Goal:
         draft.closed_groups.add(str(colour))
         place = _ready_container(draft)
         if place.startswith(f"{colour} ") and place.endswith("bowl"):
-            raise _NoRoomError("a bowl of that colour would be one of the things")
+            raise NoRoomError("a bowl of that colour would be one of the things")
         clauses.append(Clause("put", names, (place,), "in", group=str(colour)))
     return Goal("sorting", tuple(clauses))
 
 
-def counting(draft: _Draft) -> Goal:
+def counting(draft: Draft) -> Goal:
     """A number of several things."""
     names = tuple(draft.use(draft.thing()) for _ in range(int(draft.rng.integers(2, 4))))
     place = _ready_container(draft)
@@ -315,7 +315,7 @@ def counting(draft: _Draft) -> Goal:
     return Goal("counting", (Clause(draft.one(("at_least", "exactly")), names, (place,), "in", number),))
 
 
-def lidded(draft: _Draft) -> Goal:
+def lidded(draft: Draft) -> Goal:
     """Something put away, and what it lies in shut; there may be something in it from the beginning."""
     place = draft.container(lid=True)
     draft.standings[place] = draft.one(("open", "closed", "any"))
@@ -326,7 +326,7 @@ def lidded(draft: _Draft) -> Goal:
     return Goal("lidded", tuple(clauses))
 
 
-def stacking(draft: _Draft) -> Goal:
+def stacking(draft: Draft) -> Goal:
     """A tower in an order, on the table or on a support."""
     names = tuple(
         draft.use(draft.thing(("block", "cylinder")))
@@ -339,13 +339,13 @@ def stacking(draft: _Draft) -> Goal:
     return Goal("stacking", tuple(clauses))
 
 
-def articulated(draft: _Draft) -> Goal:
+def articulated(draft: Draft) -> Goal:
     """Two to four things opened, closed and pressed."""
     rules = (_open, _open, _close, _close, _press)
     return Goal("articulated", tuple(_any_of(draft, rules) for _ in range(int(draft.rng.integers(2, 4)))))
 
 
-def either(draft: _Draft) -> Goal:
+def either(draft: Draft) -> Goal:
     """One of two places."""
     thing = draft.use(draft.thing())
     places = (_ready_container(draft), _ready_container(draft))
@@ -355,7 +355,7 @@ def either(draft: _Draft) -> Goal:
     return Goal("either", tuple(clauses))
 
 
-def conditional(draft: _Draft) -> Goal:
+def conditional(draft: Draft) -> Goal:
     """One thing or another, depending on how something stands at the beginning."""
     if draft.chance(0.5):
         sign = draft.button()
@@ -376,7 +376,7 @@ def conditional(draft: _Draft) -> Goal:
     return Goal("conditional", (first,), condition, (second,))
 
 
-RULES: Mapping[str, Callable[[_Draft], Goal]] = {
+RULES: Mapping[str, Callable[[Draft], Goal]] = {
     "single": single,
     "chained": chained,
     "all_of": all_of,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.generative.goal import FAMILIES, Clause
+from sim.generative.goal import FAMILIES, Clause, Goal
 from sim.generative.task import Task
 from sim.tabletop.scene import COLOURS
 
@@ -26,6 +26,7 @@ class Archive:
 
     Attributes:
         tried: family -> proposals that were well-typed.
+        goals: of what was admitted, in order.
         accepted: family -> accepted tasks.
     """
 
@@ -34,6 +35,7 @@ class Archive:
         self._signatures: dict[str, str] = {}
         self._vectors: list[NDArray[np.float32]] = []
         self._texts: list[str] = []
+        self.goals: list[Goal] = []
         self.tried: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
 
@@ -52,6 +54,7 @@ class Archive:
         self._signatures[signature] = task.description
         self._vectors.append(vector)
         self._texts.append(task.description)
+        self.goals.append(task.goal)
         return None
 
     def weights(self) -> Mapping[str, float]:
