@@ -181,7 +181,7 @@ def settings(method: Method, steps: int, episodes: int, seed: int) -> RefineConf
     ours = read_yaml(SETTINGS, "configuration of a practice")
     own = {"steps": steps, "evaluate_every": 5000, "evaluate_episodes": episodes, "seed": seed}
     data = {**ours, **own, "first_seed": 10_000 * (seed + 1), **method.refine}
-    data["policy"] = {**ours["policy"], **method.policy}
+    data["policy"] = {**ours["policy"], **method.policy, "seed": seed}
     data["learner"] = {**ours["learner"], **method.learner}
     return from_mapping(RefineConfig, data, str(SETTINGS))
 

@@ -145,6 +145,8 @@ def configuration(args: argparse.Namespace) -> RefineConfig:
     data = {} if args.config is None else read_yaml(args.config, "configuration of a practice")
     config = from_mapping(RefineConfig, data, str(args.config or "configuration"))
     typed = {name: getattr(args, name) for name in ("steps", "seed") if getattr(args, name) is not None}
+    if args.seed is not None:
+        typed["policy"] = dataclasses.replace(config.policy, seed=args.seed)
     return dataclasses.replace(config, **typed)
 
 

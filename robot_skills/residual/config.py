@@ -207,7 +207,7 @@ class RefineConfig:
         rollback: drop in paired success, below the best so far, at which the last good correction comes back;
             1 never goes back.
         checkpoint_every: control steps between two checkpoints.
-        seed: of weights, noise and batches.
+        seed: of noise and batches; `policy.seed` is that of the first weights.
         policy: what is added to the base.
         learner: how it learns.
     """

@@ -52,8 +52,8 @@ class Learner:
         )
         self._generator = torch.Generator().manual_seed(seed)
         self.updates = 0
-        self._low, self._high = (policy._buffer(name) for name in ("action_low", "action_high"))
-        self._bound = policy._buffer("bound")
+        self._low, self._high = (policy.get_buffer(name) for name in ("action_low", "action_high"))
+        self._bound = policy.get_buffer("bound")
 
     def replay(self) -> Replay:
         """An empty replay for what this learns from."""

@@ -118,7 +118,7 @@ class ResidualPolicy(nn.Module):
         self.register_buffer("bound", torch.zeros(config.action_size))
         names = OSC_POSE.names if config.action_size == OSC_POSE.size else None
         names = names or (*(f"action.{i}" for i in range(config.action_size - 1)), "gripper")
-        low, high = (tuple(self._buffer(name).tolist()) for name in LIMITS)
+        low, high = (tuple(self.get_buffer(name).tolist()) for name in LIMITS)
         self.take_space(ActionSpace(names, (False,) * config.action_size, low, high), named=False)
         self.controller: Controller | None = None
         self._made: tuple[int, Correct] | None = None
@@ -146,11 +146,11 @@ class ResidualPolicy(nn.Module):
         self.gripper = np.array([name == "gripper" for name in space.names])
         for buffer, limits in (("action_low", space.low), ("action_high", space.high)):
             limit = torch.tensor(limits, dtype=torch.float32)
-            self._buffer(buffer).copy_(torch.where(limit.isfinite(), limit, self._buffer(buffer)))
+            self.get_buffer(buffer).copy_(torch.where(limit.isfinite(), limit, self.get_buffer(buffer)))
         usual = (config.gripper_bound if name == "gripper" else config.bound for name in space.names)
         shares = [config.bounds.get(name, bound) for name, bound in zip(space.names, usual, strict=True)]
-        half = (self._buffer("action_high") - self._buffer("action_low")) / 2
-        self._buffer("bound").copy_(torch.tensor(shares) * half)
+        half = (self.get_buffer("action_high") - self.get_buffer("action_low")) / 2
+        self.get_buffer("bound").copy_(torch.tensor(shares) * half)
 
     # What the executor asks -------------------------------------------------------------------------
 
@@ -213,12 +213,14 @@ class ResidualPolicy(nn.Module):
             for part, module in parts
             for name, value in module.state_dict().items()
         }
-        mean, std, turn = (to_numpy(self._buffer(f"inputs_{name}")) for name in ("mean", "std", "turn"))
+        mean, std, turn = (to_numpy(self.get_buffer(f"inputs_{name}")) for name in ("mean", "std", "turn"))
         return Brain.of(arrays, mean, std, turn, self.critics.norm)
 
     def reach(self) -> Reach:
         """What an action may be."""
-        low, high, bound = (to_numpy(self._buffer(name)) for name in ("action_low", "action_high", "bound"))
+        low, high, bound = (
+            to_numpy(self.get_buffer(name)) for name in ("action_low", "action_high", "bound")
+        )
         return Reach(low, high, bound, self.config.limits)
 
     def take_statistics(self, inputs: Float) -> None:
@@ -231,12 +233,12 @@ class ResidualPolicy(nn.Module):
         count = self.layout.measured
         seen = torch.from_numpy(np.ascontiguousarray(inputs[:, :count])).double()
         mean, std = seen.mean(0), seen.std(0).clamp_min(FLOOR)
-        self._buffer("inputs_mean")[:count], self._buffer("inputs_std")[:count] = mean, std
+        self.get_buffer("inputs_mean")[:count], self.get_buffer("inputs_std")[:count] = mean, std
         scaled = (seen - mean) / std
         values, vectors = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
         sizes = values.clamp_min(0).sqrt().clamp_min(self.config.whitening)
         turn = vectors @ (vectors / sizes).T if self.config.whitening < 1 else torch.eye(count)
-        self._buffer("inputs_turn").copy_(turn)
+        self.get_buffer("inputs_turn").copy_(turn)
 
     # Imitating -----------------------------------------------------------------------------------------
 
@@ -256,7 +258,7 @@ class ResidualPolicy(nn.Module):
         for part, floor in (("mean", None), ("std", FLOOR)):
             value = statistics[f"state_{part}"].repeat(count // self.config.state_size)
             value = value if floor is None else value.clamp_min(floor)
-            self._buffer(f"inputs_{part}")[first : first + count] = value
+            self.get_buffer(f"inputs_{part}")[first : first + count] = value
 
     def loss(self, name: str, batch: Batch) -> tuple[Tensor, Metrics]:
         """Squared error, in bounds, to what the demonstrations add to the base (Res-HIL's regression)."""
@@ -264,16 +266,16 @@ class ResidualPolicy(nn.Module):
         skill, history = base.skill_indices(batch["skill"]), batch["history"]
         with torch.no_grad(), _contexts(self.base) as seen:
             actions, end = base.act(batch["images"], history, batch["text"], skill)
-        low, high = self._buffer("action_low"), self._buffer("action_high")
+        low, high = self.get_buffer("action_low"), self.get_buffer("action_high")
         coming = (2 * actions[:, : self.layout.coming // self.config.action_size] - low - high) / (high - low)
         parts = [history[:, -(self.layout.states // self.config.state_size) :].flatten(1), coming.flatten(1)]
         if self.layout.features:
             parts.insert(0, self._features(seen[0].flatten(1)))
         inputs = torch.cat([*parts, torch.zeros_like(end[:, :1]), end[:, :1]], dim=1)
-        x = (inputs - self._buffer("inputs_mean")) / self._buffer("inputs_std")
-        measured = x[:, : self.layout.measured] @ self._buffer("inputs_turn")
+        x = (inputs - self.get_buffer("inputs_mean")) / self.get_buffer("inputs_std")
+        measured = x[:, : self.layout.measured] @ self.get_buffer("inputs_turn")
         x = torch.cat([measured, x[:, self.layout.measured :]], dim=1).clamp(-LIMIT, LIMIT)
-        bound = self._buffer("bound").clamp_min(1e-6)
+        bound = self.get_buffer("bound").clamp_min(1e-6)
         wanted = (batch["actions"][:, 0] - actions[:, 0]) / bound
         error = F.mse_loss(self.actor(x), wanted.clamp(-1, 1))
         return error, {"error": error.detach(), "out_of_reach": (wanted.abs() > 1).float().mean().detach()}
@@ -283,7 +285,7 @@ class ResidualPolicy(nn.Module):
         return {
             "base": str(self.config.base["policy"]),
             "inputs": dataclasses.asdict(self.layout),
-            "bound": [round(float(value), 4) for value in self._buffer("bound")],
+            "bound": [round(float(value), 4) for value in self.get_buffer("bound")],
             "parameters": sum(p.numel() for part in (self.actor, self.critics) for p in part.parameters()),
         }
 
@@ -349,12 +351,9 @@ class ResidualPolicy(nn.Module):
 
     # Parts ---------------------------------------------------------------------------------------------
 
-    def _buffer(self, name: str) -> Tensor:
-        return cast(Tensor, getattr(self, name))
-
     def _features(self, context: Tensor) -> Tensor:
         """Contexts (B, n) to what the correction sees of them (B, F)."""
-        return context.float() @ self._buffer("projection")
+        return context.float() @ self.get_buffer("projection")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from robot_skills.data.episode import Episode
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError, JobError
 from robot_skills.policies.registry import load_policy
@@ -497,6 +498,6 @@ def _enough_room(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _keep(store: EpisodeStore, episode: Any) -> None:
+def _keep(store: EpisodeStore, episode: Episode) -> None:
     with _enough_room(store.folder):
         store.append(episode)

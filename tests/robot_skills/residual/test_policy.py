@@ -150,10 +150,10 @@ def test_a_base_with_cameras_is_seen_through_its_own_eyes(tmp_path: Path) -> Non
 
 def test_bounds_go_by_the_names_of_the_robots_actions(base: Path) -> None:
     policy = make(base, bounds={"dx": 0.05})
-    assert policy._buffer("bound").tolist() == pytest.approx([0.05, 0.3, 0.5])
+    assert policy.get_buffer("bound").tolist() == pytest.approx([0.05, 0.3, 0.5])
     wide = ActionSpace(("dx", "dy", "gripper"), (False,) * 3, (0.0,) * 3, (512.0,) * 3)
     policy.take_space(wide)
-    assert policy._buffer("bound").tolist() == pytest.approx([0.05 * 256, 0.3 * 256, 0.5 * 256])
+    assert policy.get_buffer("bound").tolist() == pytest.approx([0.05 * 256, 0.3 * 256, 0.5 * 256])
     with pytest.raises(InputError, match="'dz'"):
         make(base, bounds={"dz": 0.1})
     with pytest.raises(InputError, match="3 numbers"):
