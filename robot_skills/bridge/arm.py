@@ -41,7 +41,7 @@ from robot_skills.bridge.player import Player, Target
 from robot_skills.bridge.safety.chain import SafetyChain, rules
 from robot_skills.bridge.schema import MessageError
 from robot_skills.bridge.settings import ArmSettings
-from robot_skills.bridge.transport import LATCHED, SENSORS, STREAM, Transport, TransportError
+from robot_skills.bridge.transport import LATCHED, SENSORS, STATES, STREAM, Transport, TransportError
 from robot_skills.errors import InputError, JobError
 from robot_skills.execution import ChunkSource, Pending
 from robot_skills.policies.policy import Chunk, PolicyInput
@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 EARLY, LATE = 0.8, 1.2
 #: Share of the tool's speed limit that actions may ask for: the rest is for catching up.
 ASKED = 0.8
+#: Joint states that are remembered: 1 s of them at the fastest rate.
+REMEMBERED = 500
 #: The tool is sent this far inside its box, m: the rule that watches the box is for mistakes.
 INSIDE = 0.002
 
@@ -96,8 +98,9 @@ class Senses:
         self._reader = StateReader(settings, self.refusals)
         self._lock = threading.Lock()
         self._inputs = Inputs()
-        self._pictures: dict[str, Image] = {}
-        transport.subscribe(settings.joint_states, JointState, self._joint_state, STREAM)
+        self._pictures: dict[str, tuple[float, Image]] = {}
+        self._states: deque[ArmState] = deque(maxlen=REMEMBERED)
+        transport.subscribe(settings.joint_states, JointState, self._joint_state, STATES)
         for name, camera in settings.cameras.items():
             kind: type[Any] = ImageMessage if camera.kind == "raw" else CompressedImage
             transport.subscribe(camera.topic, kind, partial(self._image, name), SENSORS)
@@ -112,8 +115,11 @@ class Senses:
         """Everything that has come in."""
         return self._inputs
 
-    def pictures(self, names: Sequence[str], now: float) -> dict[str, Image]:
-        """The latest picture of each camera.
+    def together(self, names: Sequence[str], now: float) -> tuple[ArmState, dict[str, Image]]:
+        """The latest picture of each camera, and the arm as it was when the oldest of them was taken.
+
+        A policy that learned from states and pictures of one moment is not to see a hand that has moved on
+        and a picture where it has not. Without pictures, or stamps, the state is the latest.
 
         Raises:
             JobError: one is too old, or none has come.
@@ -124,7 +130,12 @@ class Senses:
                 if age > self._settings.cameras[name].max_age:
                     since = f"for {age:.2f} s" if np.isfinite(age) else "yet"
                     raise JobError(f"The camera {name!r} has sent no image {since}.")
-            return {name: self._pictures[name] for name in names}
+            taken = min((self._pictures[name][0] for name in names), default=0.0)
+            states = [state for state in self._states if state.stamp and taken]
+            state = min(states, key=lambda s: abs(s.stamp - taken)) if states else self._inputs.state
+            if state is None:
+                raise JobError(f"No joint states come on {self._settings.joint_states}.")
+            return state, {name: self._pictures[name][1] for name in names}
 
     def _joint_state(self, message: JointState) -> None:
         now = time.monotonic()
@@ -135,6 +146,7 @@ class Senses:
                 self._inputs = replace(self._inputs, state=self._reader.opening(message, self._inputs.state))
                 return
             self._inputs = replace(self._inputs, state=state)
+            self._states.append(state)
         self._arrived()
 
     def _image(self, name: str, message: ImageMessage | CompressedImage) -> None:
@@ -146,7 +158,7 @@ class Senses:
             self.refusals.add(f"image of {name}", str(error))
             return
         with self._lock:
-            self._pictures[name] = seen
+            self._pictures[name] = message.header.stamp.seconds, seen
             cameras = {**self._inputs.cameras, name: time.monotonic()}
             self._inputs = replace(self._inputs, cameras=cameras)
 
@@ -246,7 +258,7 @@ class RosArm:
             self._forget()
 
     def observe(self, cameras: Sequence[str] | None = None) -> Observation:
-        """See `Robot`; images and joint states are the latest, and none of them too old.
+        """See `Robot`; images are the latest, the state is of their moment, and none is too old.
 
         Raises:
             JobError: one is.
@@ -255,10 +267,11 @@ class RosArm:
         if names:
             self.controller.needed = frozenset(names)
         now = time.monotonic()
-        state = self._fresh(now)
+        self._fresh(now)
+        state, pictures = self.senses.together(names, now)
         position, rotation = self._kinematics.tool(state.position)
         features = np.concatenate([position, rotation[:, 0], rotation[:, 1], [state.opening]])
-        return Observation(self.senses.pictures(names, now), features.astype(np.float32), now - self._began)
+        return Observation(pictures, features.astype(np.float32), now - self._began)
 
     def foresee(self, actions: Float) -> None:
         """Say which actions (T, 7) are likely to come: those that do are passed without a stop between."""

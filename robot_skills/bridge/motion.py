@@ -1,8 +1,9 @@
 """Joint motion with bounded velocity, acceleration and jerk: one step towards a target, and the way to rest.
 
-Both are ruckig's time-optimal profiles (Berscheid and Kröger, "Jerk-limited real-time trajectory generation
-with arbitrary target states", RSS 2021), computed anew from the state of every tick. So whatever the target
-does, positions, velocities and accelerations are continuous and the limits hold.
+The way to rest, and to a target in a hurry, are ruckig's time-optimal profiles (Berscheid and Kröger,
+"Jerk-limited real-time trajectory generation with arbitrary target states", RSS 2021); to a target with time
+enough it is a quintic that keeps the joints in step. Each begins with the motion as it is: whatever the
+target does, positions, velocities and accelerations are continuous and the limits hold.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ Array = NDArray[np.float64]
 
 #: A target's velocity is kept this far inside the limit, as ruckig asks for.
 INSIDE = 0.98
+#: Times the wished duration that a smooth way may take.
+LONGER = (1.0, 1.2, 1.5, 2.0)
 #: Parts into which a profile is cut to find its extremes.
 LOOKS = 8
 
@@ -79,6 +82,46 @@ class Profile:
         return JointMotion(np.array(position), np.array(velocity), np.array(acceleration))
 
 
+class Smooth:
+    """A quintic from a motion to another that ends with no acceleration: the same shape for every joint.
+
+    So the joints keep in step, and the tool near its straight line (Flash and Hogan 1985: from rest to rest
+    this is the motion with the least jerk).
+    """
+
+    def __init__(self, start: JointMotion, position: Array, velocity: Array, duration: float) -> None:
+        self.duration = duration
+        p, v, a = start.position, start.velocity * duration, start.acceleration * duration**2
+        w, change = velocity * duration, position - start.position
+        self._terms = np.array([
+            p, v, a / 2,
+            10 * change - 6 * v - 4 * w - 1.5 * a,
+            -15 * change + 8 * v + 7 * w + 1.5 * a,
+            6 * change - 3 * v - 3 * w - 0.5 * a,
+        ])  # fmt: skip
+
+    def at(self, seconds: float) -> JointMotion:
+        """The motion at a time after its start, within its duration."""
+        s, span = min(max(seconds / self.duration, 0.0), 1.0), self.duration
+        powers = np.array([1, s, s**2, s**3, s**4, s**5])
+        first = np.array([0, 1, 2 * s, 3 * s**2, 4 * s**3, 5 * s**4]) / span
+        second = np.array([0, 0, 2, 6 * s, 12 * s**2, 20 * s**3]) / span**2
+        return JointMotion(powers @ self._terms, first @ self._terms, second @ self._terms)
+
+    def keeps(self, limits: Limits, velocity: Array) -> bool:
+        """Whether it stays within the limits, with a velocity limit (J,) of its own."""
+        s = np.linspace(0.0, 1.0, 21)[:, None]
+        one, zero, span = np.ones_like(s), np.zeros_like(s), self.duration
+        first = np.hstack([zero, one, 2 * s, 3 * s**2, 4 * s**3, 5 * s**4]) @ self._terms / span
+        second = np.hstack([zero, zero, 2 * one, 6 * s, 12 * s**2, 20 * s**3]) @ self._terms / span**2
+        third = np.hstack([zero, zero, zero, 6 * one, 24 * s, 60 * s**2]) @ self._terms / span**3
+        return bool(
+            (np.abs(first) <= INSIDE * velocity).all()
+            and (np.abs(second) <= INSIDE * limits.acceleration).all()
+            and (np.abs(third) <= INSIDE * limits.jerk).all()
+        )
+
+
 class Planner:
     """Plans profiles for an arm's joints.
 
@@ -99,8 +142,10 @@ class Planner:
         velocity: Array,
         speed: float = 1.0,
         duration: float = 0.0,
-    ) -> Profile:
+    ) -> Profile | Smooth:
         """The way to a position (J,) that is passed at a velocity (J,), or as near to it as can be had.
+
+        A smooth one where there is time for it, at most `LONGER` times the duration; else the fastest.
 
         Args:
             start: where the motion is now.
@@ -110,6 +155,10 @@ class Planner:
             duration: the way takes this long, s, or as long as it must.
         """
         limit = speed * self._limits.velocity
+        for longer in LONGER if duration > 0 else ():
+            smooth = Smooth(start, position, velocity / longer, longer * duration)
+            if smooth.keeps(self._limits, limit):
+                return smooth
         given = self._input(start, limit)
         given.target_position = position.tolist()
         given.minimum_duration = duration

@@ -34,6 +34,13 @@ from robot_skills.bridge.motion import JointMotion
 from robot_skills.bridge.settings import ArmSettings, GripperSettings
 from robot_skills.bridge.transport import COMMANDS, Goal, Transport, TransportError
 
+#: Kind of controller -> what its topic takes; the one that is missing is an action.
+MESSAGES: dict[str, type] = {
+    "joint_trajectory": JointTrajectory,
+    "position": Float64MultiArray,
+    "servo_jog": JointJog,
+    "servo_twist": TwistStamped,
+}
 #: Where on the way to rest there is a point of the trajectory, as shares of its duration.
 TAIL = (0.25, 0.5, 0.75, 1.0)
 #: A way to rest shorter than this is no way, s.

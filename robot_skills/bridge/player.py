@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_skills.bridge.motion import Array, JointMotion, Planner, Profile
+from robot_skills.bridge.motion import Array, JointMotion, Planner, Profile, Smooth
 
 #: A motion this far from the planned way is another one, and a new way is planned: rad and rad/s.
 SAME = 1e-6
@@ -52,7 +52,7 @@ class Target:
 class Way:
     """A profile, and from its end the way to rest; read from an offset on, s."""
 
-    def __init__(self, profile: Profile, rest: Profile, offset: float = 0.0) -> None:
+    def __init__(self, profile: Profile | Smooth, rest: Profile, offset: float = 0.0) -> None:
         self._profile, self._rest, self._offset = profile, rest, offset
 
     def at(self, seconds: float) -> JointMotion:
@@ -118,7 +118,7 @@ class Player:
         return self._planner.to_rest(motion)
 
     def _plan(self, target: Target, motion: JointMotion, now: float, speed: float) -> Way:
-        left = max(target.when - now, 0.0)
+        left = max(target.when - now, 0.5 * target.step if target.following is not None else 0.0)
         velocity = target.passed(motion, now)
         profile = self._planner.towards(motion, target.position, velocity, speed, left)
         return Way(profile, self._planner.to_rest(profile.at(profile.duration)))

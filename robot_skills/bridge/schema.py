@@ -10,6 +10,7 @@ import dataclasses
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from robot_skills.errors import InputError, unknown
@@ -96,6 +97,15 @@ class ActionType:
     feedback: type
 
 
+@dataclass(frozen=True)
+class ActionParts:
+    """What an action is made of on the wire: two services and the message of its feedback."""
+
+    send_goal: ServiceType
+    get_result: ServiceType
+    feedback: type
+
+
 _MESSAGES: dict[str, type] = {}
 _NAMES: dict[type, str] = {}
 _FIELDS: dict[type, tuple[Field, ...]] = {}
@@ -109,6 +119,32 @@ def message(name: str) -> Callable[[type[M]], type[M]]:
         return cls
 
     return register
+
+
+@cache
+def action_parts(kind: ActionType) -> ActionParts:
+    """The services and messages of an action, as rosidl makes them."""
+    from robot_skills.bridge.messages import UUID, Time
+
+    def part(suffix: str, **members: Any) -> type:
+        name = f"{kind.name}_{suffix}"
+        return message(name)(
+            dataclasses.make_dataclass(name.rpartition("/")[2], members.items(), frozen=True)
+        )
+
+    return ActionParts(
+        ServiceType(
+            f"{kind.name}_SendGoal",
+            part("SendGoal_Request", goal_id=UUID, goal=kind.goal),
+            part("SendGoal_Response", accepted=Bool, stamp=Time),
+        ),
+        ServiceType(
+            f"{kind.name}_GetResult",
+            part("GetResult_Request", goal_id=UUID),
+            part("GetResult_Response", status=I8, result=kind.result),
+        ),
+        part("FeedbackMessage", goal_id=UUID, feedback=kind.feedback),
+    )
 
 
 def ros_name(cls: type) -> str:

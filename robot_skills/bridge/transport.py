@@ -7,6 +7,7 @@ thread of the transport's, one at a time and in the order of the messages; they 
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,13 @@ from robot_skills.errors import JobError, unknown
 
 M = TypeVar("M")
 GROUP = "robot_skills.transports"
+#: Those of this package.
+OURS = {
+    "memory": "robot_skills.bridge.transports.memory:MemoryTransport",
+    "rosbridge": "robot_skills.bridge.transports.rosbridge:RosbridgeTransport",
+    "dds": "robot_skills.bridge.transports.dds:DdsTransport",
+    "rclpy": "robot_skills.bridge.transports.rclpy_node:RclpyTransport",
+}
 
 #: action_msgs/GoalStatus
 SUCCEEDED, CANCELED, ABORTED = 4, 5, 6
@@ -43,7 +51,9 @@ class Quality:
 
 
 COMMANDS, SENSORS, LATCHED = Quality(1), Quality(5, reliable=False), Quality(1, latched=True)
-STREAM = Quality(100)
+STREAM = Quality(1000)
+#: Of joint states: old ones are worth nothing.
+STATES = Quality(10)
 
 
 class Goal(Protocol):
@@ -132,8 +142,10 @@ def open_transport(settings: TransportSettings) -> Transport:
         InputError: no transport is registered under that name, or it is not installed.
         TransportError: nobody is there.
     """
-    found = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
+    found = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=GROUP)}
+    found |= OURS  # so that ROS's own Python can run this from a source tree
     if settings.kind not in found:
         raise unknown("transport", settings.kind, found)
-    made: Transport = found[settings.kind].load()(settings)
+    module, _, name = found[settings.kind].partition(":")
+    made: Transport = getattr(importlib.import_module(module), name)(settings)
     return made

@@ -37,6 +37,7 @@ VERBS = {
     "eval": ("robot_skills.cli.eval", "success rate of a skill, with its interval"),
     "skills": ("robot_skills.cli.skills", "list, show and add skills"),
     "serve": ("robot_skills.cli.serve", "keep the skills running as Ray actors"),
+    "bridge": ("robot_skills.cli.bridge", "a real arm behind ROS, and a simulated one to rehearse with"),
     "doctor": ("robot_skills.cli.doctor", "what this machine can do, and what to do about the rest"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,12 @@ def load_scene(path: Path | None, seed: int) -> Scene:
 
 
 @contextlib.contextmanager
-def tabletop(scene: Scene) -> Iterator[TabletopWorld]:
-    """The simulated world with the scene in it."""
+def tabletop(scene: Scene, cameras: Mapping[str, tuple[int, int]] | None = None) -> Iterator[TabletopWorld]:
+    """The simulated world with the scene in it; `cameras` gives their sizes, (height, width)."""
     with silence():
-        from sim.tabletop.world import TabletopWorld
+        from sim.tabletop.world import DEFAULT_CAMERAS, TabletopWorld
 
-        world = TabletopWorld()
+        world = TabletopWorld(DEFAULT_CAMERAS if cameras is None else cameras)
     try:
         world.reset(scene)
         yield world

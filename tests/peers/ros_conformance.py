@@ -198,6 +198,7 @@ def main() -> None:
             where = traceback.extract_tb(error.__traceback__)[-1]
             found[check.__name__] = f"{type(error).__name__}: {error} (line {where.lineno})"
     transport.close()
+    sys.stdout.write(f"{json.dumps(found)}\n")
 
 
 if __name__ == "__main__":

@@ -108,6 +108,8 @@ def main() -> None:
     node.create_subscription(Bool, "/ask_back", ask_back, 10, callback_group=group)
     executor = MultiThreadedExecutor(4)
     executor.add_node(node)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     try:
         executor.spin()
     except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):

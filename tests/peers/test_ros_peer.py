@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
+from robot_skills.bridge.messages import JointState, String
+from robot_skills.bridge.settings import ArmSettings, TransportSettings
+from robot_skills.bridge.transport import STREAM, open_transport
 from tests.peers import ros_processes as ros
 
 pytestmark = pytest.mark.skipif(
     not ros.PYTHON, reason="run tests/peers/ros.sh, which makes ROS's environment"
 )
 _domains = itertools.count(60 + os.getpid() % 20)
+#: The longest that a command goes on after it was sent, s: a tick, the way to rest of the tabletop's joints
+#: from their full speed, and three times the lag of its soft servos.
+TIME_OUT = 0.01 + 0.30 + 0.25
 CHECKS = ("topics", "latched", "order", "services", "actions", "offered", "flood")
 
 
@@ -42,3 +53,89 @@ def test_rosbridge(domain: int) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ros.ROOT)}
         found = conformance(sys.executable, environment, {"kind": "rosbridge", "url": url})
     assert found == dict.fromkeys(CHECKS)
+
+
+def test_dds(domain: int) -> None:
+    with ros.node(domain):
+        environment = {**os.environ, "PYTHONPATH": str(ros.ROOT)}
+        found = conformance(sys.executable, environment, {"kind": "dds", "domain": domain})
+    # rmw_fastrtps correlates replies by what the package cannot set: its peers hear no service here.
+    assert found.pop("offered") is not None
+    assert found == dict.fromkeys(check for check in CHECKS if check != "offered")
+
+
+def test_rclpy(domain: int) -> None:
+    """The native node, run by ROS's own Python: it needs no more of this project than its source."""
+    with ros.node(domain):
+        found = conformance(ros.PYTHON, ros.variables(domain), {"kind": "rclpy", "domain": domain})
+    assert found == dict.fromkeys(CHECKS)
+
+
+class Watched:
+    """The simulated arm in a process, and its speed."""
+
+    def __init__(self, settings: TransportSettings) -> None:
+        self.transport = open_transport(settings)
+        self.states: list[tuple[float, np.ndarray]] = []
+        self.transport.subscribe("/joint_states", JointState, self._keep, STREAM)
+
+    def _keep(self, message: JointState) -> None:
+        self.states.append((message.header.stamp.seconds, np.array(message.position[:7])))
+
+    def rest_after(self, when: float) -> float:
+        """How long after a time the arm goes on moving, s: until it stays within a milliradian."""
+        time.sleep(1.5)
+        last = self.states[-1][1]
+        moving = [stamp for stamp, joints in list(self.states) if np.abs(joints - last).max() > 1e-3]
+        return max(moving) - when
+
+
+@contextlib.contextmanager
+def swinging(domain: int) -> Iterator[tuple[Watched, dict[str, subprocess.Popen[str]]]]:
+    """A simulated arm on DDS that another process drives through rosbridge: three processes to kill."""
+    with ros.rosbridge(domain) as (url, server):
+        environment = {**os.environ, "PYTHONPATH": str(ros.ROOT)}
+        where = ["--transport", "dds", "--domain", str(domain)]
+        arm = [sys.executable, "-m", "robot_skills.cli.main", "bridge", "sim-arm", *where]
+        driver = [
+            sys.executable,
+            str(ros.HERE / "ros_driver.py"),
+            json.dumps({"kind": "rosbridge", "url": url}),
+        ]
+        with ros.running(arm, environment, "is up"):
+            watched = Watched(TransportSettings("dds", domain=domain))
+            with ros.running(driver, environment, "moving") as bridge:
+                yield watched, {"bridge": bridge, "transport": server}
+            watched.transport.close()
+
+
+@pytest.mark.parametrize("victim", ["bridge", "transport"])
+def test_the_arm_stands_still_after_a_kill_in_mid_motion(
+    domain: int, victim: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Its last command ends in a stop: a tick, the way to rest, and the servos' own lag after that."""
+    with swinging(domain) as (watched, processes):
+        time.sleep(0.35)
+        processes[victim].send_signal(signal.SIGKILL)
+        killed = time.time()
+        took = watched.rest_after(killed)
+        before = [joints for stamp, joints in watched.states if killed - 0.2 < stamp < killed]
+        assert np.ptp(before, axis=0).max() > 5e-3, "it did not move when it was killed"
+        record_property("milliseconds to rest", round(took * 1e3))
+        assert took < TIME_OUT + 0.1
+
+
+def test_the_arm_stands_still_after_its_camera_dies(
+    domain: int, record_property: Callable[[str, object], None]
+) -> None:
+    with swinging(domain) as (watched, processes):
+        say = watched.transport.publisher("/sim_arm/fault", String, STREAM)
+        time.sleep(0.5)
+        say(String('{"kind": "dead_camera", "camera": "front"}'))
+        died = time.time()
+        took = watched.rest_after(died)
+        record_property("milliseconds to rest", round(took * 1e3))
+        age = ArmSettings.read("tabletop").cameras["front"].max_age
+        assert took < max(age, ArmSettings.read("tabletop").safety.camera_age) + TIME_OUT + 0.1
+        assert processes["bridge"].stdout is not None
+        assert "front" in processes["bridge"].stdout.readline()

@@ -70,6 +70,7 @@ class MemoryTransport:
     ) -> None:
         """See `Transport`."""
         with self._domain.lock:
+            self._domain.kinds.setdefault(topic, kind)
             self._callbacks[topic].append((kind, callback, quality.depth))
             if self not in self._domain.readers[topic]:
                 self._domain.readers[topic].append(self)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robot_skills.bridge.follower import Follower
 from robot_skills.bridge.messages import (
     BoolMessage,
     Float64MultiArray,
@@ -65,9 +66,8 @@ class PerfectArm:
         self.grips: list[float] = []
         self.history: list[tuple[float, np.ndarray]] = []
         self.frozen = self.silent = False
-        self._position = np.array(settings.kinematics.posture)
-        self._velocity = np.zeros_like(self._position)
-        self._way: list[tuple[float, np.ndarray, np.ndarray]] = []
+        names = [joint.name for joint in settings.joints]
+        self._follower = Follower(names, np.array(settings.kinematics.posture))
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._rate = rate
@@ -104,30 +104,14 @@ class PerfectArm:
         if self.frozen:
             return
         with self._lock:
-            here, velocity = self._locked(now)
-            self._way = [(now, here, velocity)] + [
-                (now + point.time_from_start.seconds, np.array(point.positions), np.array(point.velocities))
-                for point in message.points
-            ]
+            assert self._follower.take(message, now) == ""
 
     def _grip(self, message: Float64MultiArray) -> None:
         self.grips.append(message.data[0])
 
     def _at(self, now: float) -> tuple[np.ndarray, np.ndarray]:
         with self._lock:
-            return self._locked(now)
-
-    def _locked(self, now: float) -> tuple[np.ndarray, np.ndarray]:
-        for (s, a, v), (t, b, w) in itertools.pairwise(self._way):
-            if s <= now < t:
-                x, span = (now - s) / (t - s), t - s
-                change, left, right = b - a, v * span, w * span
-                square, cube = 3 * change - 2 * left - right, left + right - 2 * change
-                where = a + x * (left + x * (square + x * cube))
-                return where, (left + x * (2 * square + 3 * x * cube)) / span
-        if self._way:
-            self._position, self._velocity = self._way[-1][1], np.zeros_like(self._velocity)
-        return self._position, self._velocity
+            return self._follower.at(now)
 
     def _run(self) -> None:
         due = time.monotonic()
