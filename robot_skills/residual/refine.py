@@ -42,6 +42,7 @@ from robot_skills.training.memory import keep_freed_memory
 from robot_skills.training.metrics import MetricLog
 from robot_skills.training.parallel import map_in_order
 from robot_skills.training.progress import JobProgress
+from robot_skills.training.recipe import FIRST_VALIDATION_SEED
 from robot_skills.training.statistics import wilson_interval
 
 CHECKPOINT, FORMAT_VERSION = "checkpoint.safetensors", 1
@@ -185,6 +186,7 @@ class Refiner:
         self._kept: deque[Trajectory] = deque()
         self._looks: deque[Look] = deque()
         self._seen: dict[str, list[EpisodeResult]] = {"base": [], "refined": []}
+        self._awaited = 0  # episodes of an evaluation that are asked for, or will be, and have not come
         self._ordered = 0
 
     def run(self, resume: bool = False) -> RefineResult:
@@ -224,7 +226,7 @@ class Refiner:
         with contextlib.closing(stream):
             while not self._finished():
                 self._schedule()
-                if self._kept and not self._looks and not self._looking():
+                if self._kept and not self._awaited:
                     self._take(self._kept.popleft(), log, progress)
                     continue
                 with self._timed("playing"):
@@ -254,7 +256,7 @@ class Refiner:
             explore = not fill or math.floor((number + 1) * share) > math.floor(number * share)
             yield Order(
                 number,
-                seed=config.first_seed + number,
+                seed=config.first_seed + number % (FIRST_VALIDATION_SEED - config.first_seed),
                 noise_seed=(config.seed, number, 1),
                 snapshot=self.learner.snapshot(),
                 explore=explore,
@@ -263,16 +265,18 @@ class Refiner:
     def _schedule(self) -> None:
         """Ask for an evaluation where one is due: at first of the base, then of the correction."""
         config, position = self.config, self._position
-        if self._looks or self._looking() or not config.evaluate_episodes:
+        if self._awaited or not config.evaluate_episodes:
             return
-        first = config.evaluate_first_seed
-        seeds = range(first, first + config.evaluate_episodes)
-        if not position.base:
-            self._looks.extend(Look(seed, None) for seed in seeds)
-        elif position.filled and self._due():
+        snapshot: Snapshot | None = None
+        if position.base:
+            if not (position.filled and self._due()):
+                return
             position.evaluated = position.steps
             snapshot, self._candidate = self.learner.snapshot(), self.learner.actor_state()
-            self._looks.extend(Look(seed, snapshot) for seed in seeds)
+        first = config.evaluate_first_seed
+        seeds = range(first, first + config.evaluate_episodes)
+        self._looks.extend(Look(seed, snapshot) for seed in seeds)
+        self._awaited = len(seeds)
 
     def _due(self) -> bool:
         """Whether the correction is to be evaluated now."""
@@ -282,14 +286,9 @@ class Refiner:
             position.steps >= self.config.steps and position.evaluated < position.steps
         )
 
-    def _looking(self) -> bool:
-        """Whether an evaluation has been begun and is not over."""
-        return bool(self._seen["base"] or self._seen["refined"])
-
     def _finished(self) -> bool:
         done = self._position.steps >= self.config.steps and self._position.filled
-        looking = bool(self._looks) or self._looking()
-        return done and not looking and not (self.config.evaluate_episodes and self._due())
+        return done and not self._awaited and not (self.config.evaluate_episodes and self._due())
 
     # What comes back ------------------------------------------------------------------------------------
 
@@ -355,6 +354,7 @@ class Refiner:
         position, count = self._position, self.config.evaluate_episodes
         kind = "refined" if position.base else "base"
         self._seen[kind].append(result)
+        self._awaited -= 1
         if len(self._seen[kind]) < count:
             return
         results, self._seen[kind] = self._seen[kind], []

@@ -13,11 +13,19 @@ import pytest
 
 from robot_skills.residual.log import FOLDER
 from robot_skills.residual.refine import CHECKPOINT
+from robot_skills.training import parallel
 from tests.robot_skills.residual.runs import assert_same, end_of, refine, short
 from tests.robot_skills.residual.toy import REFINE, Deadly
 
 pytest.importorskip("ray")
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    """One for all of these tests: starting it takes longer than they do."""
+    with parallel._cluster(2):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +48,22 @@ def test_a_killed_worker_is_replaced_and_changes_nothing(
 
 
 def test_several_workers_feed_one_learner(base: Path, demonstrations: Path, tmp_path: Path) -> None:
-    refine(tmp_path / "run", base, demonstrations, short(steps=250, evaluate_every=200), workers=2)
+    refine(
+        tmp_path / "run",
+        base,
+        demonstrations,
+        short(steps=250, evaluate_every=200, evaluate_episodes=2),
+        workers=2,
+    )
     position, _, rows = end_of(tmp_path / "run")
     assert position["steps"] >= 250
     lines = (tmp_path / "run" / FOLDER / "episodes.jsonl").read_text().splitlines()
     assert len(lines) >= position["episodes"]
-    assert [row for row in rows if row["group"] == "evaluation"][-1]["step"] >= 250
+    # An evaluation is asked for once, however many of its episodes are being played at a time.
+    evaluations = [row for row in rows if row["group"] == "evaluation"]
+    assert evaluations[-1]["step"] >= 250
+    assert all(row["episodes"] == 2 for row in evaluations)
+    assert position["base"].keys() == {"900000", "900001"}
 
 
 def test_a_killed_learner_goes_on_to_the_last_bit(
