@@ -19,6 +19,7 @@ from robot_skills.embedding import sentence_embedding
 from sim.generative.diversity import Diversity, matched
 from sim.generative.generation import read_tasks
 from sim.generative.novelty import signature_of
+from sim.generative.task import Step
 
 #: name -> (tasks, Self-BLEU of 46, or None; mean cosine; mean cosine to the nearest; Vendi score of all)
 RELEASED = {
@@ -73,10 +74,10 @@ def main() -> None:
     )  # fmt: skip
 
 
-def _operators_and_kinds(steps: tuple[object, ...]) -> tuple[str, ...]:
+def _operators_and_kinds(steps: tuple[Step, ...]) -> tuple[str, ...]:
     found = []
     for step in steps:
-        call = step.skill_call  # type: ignore[attr-defined]
+        call = step.skill_call
         found.append(" ".join([call.skill, *(value.split()[-1] for value in call.args.values())]))
     return tuple(found)
 

@@ -88,7 +88,7 @@ _HOLD = (
 )  # fmt: skip
 _TOWER = (
     "stack {s}", "build a tower: {s}", "pile {s}", "make one column of them, {s}", "assemble a pillar, {s}",
-    "construct this: {s}", "heap up {s}", "I need a totem of {s}",
+    "construct this: {s}", "heap them up, {s}", "I need a totem: {s}",
 )  # fmt: skip
 _COUNTED = (
     "{r} {p} there should be {n} of these: {o}", "pick {n} out of {o} and move them {r}to {p}",
