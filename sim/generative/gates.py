@@ -38,6 +38,8 @@ GATES = (
 )  # fmt: skip
 #: Episodes of a task are numbered: these are looked at by the gates before `solvable`, ...
 LOOKED_AT = 6
+#: ... or up to so many, until every branch of a condition has come up; ...
+MOST_LOOKED_AT = 16
 #: ... and these, which no gate has seen, are solved.
 FIRST_FRESH = 1_000
 
@@ -150,6 +152,16 @@ class Examination:
         graph = self.graph()
         return graph, self.task.goal.given(graph)
 
+    def episodes(self, count: int) -> Iterator[int]:
+        """So many episodes, and then more until every branch of a condition has come up."""
+        left = set(map(str, self.task.goal.branches()))
+        for episode in range(MOST_LOOKED_AT):
+            if episode >= count and not left:
+                return
+            _, goal = self.begin(episode)
+            left.discard(str(goal))
+            yield episode
+
     def plan(self, episode: int) -> tuple[SceneGraph, Formula, tuple[SkillCall, ...] | None]:
         """The same, with a plan."""
         graph, goal = self.begin(episode)
@@ -228,8 +240,10 @@ def unsolved(exam: Examination) -> str | None:
 
 def satisfiable(exam: Examination) -> str | None:
     """Is there a plan, and is the goal true, and stays so, where it is made true by hand."""
-    for episode in range(exam.strictness.scenes):
+    seen: set[str] = set()
+    for episode in exam.episodes(exam.strictness.scenes):
         graph, goal, plan = exam.plan(episode)
+        seen.add(str(goal))
         if plan is None:
             return f"No skills lead to {goal} in episode {episode}."
         if not exam.verdict.steps:
@@ -240,14 +254,18 @@ def satisfiable(exam: Examination) -> str | None:
         _rest(exam.world)
         if not exam.graph().holds(goal):
             return f"The goal does not last where it was brought about by hand, in episode {episode}."
+    for branch in exam.task.goal.branches():
+        if str(branch) not in seen:
+            return f"{exam.task.goal.condition} never comes out so that {branch} is asked for."
     return None
 
 
 def near_misses(exam: Examination) -> str | None:
     """Is the goal false where it is nearly reached, and true where it is reached a little differently."""
-    for episode in range(min(3, exam.strictness.scenes)):
+    for episode in exam.episodes(min(3, exam.strictness.scenes)):
         graph, goal, plan = exam.plan(episode)
-        assert plan is not None, "satisfiable asked before"
+        if plan is None:
+            return f"No skills lead to {goal} in episode {episode}."
         realise(exam.world, verify(plan, goal, graph, exam.skills).final)
         rng = np.random.default_rng([exam.task.seed, episode, 6])
         for variant in variants(exam.world.state(), goal, exam.graph(), rng):
@@ -259,9 +277,10 @@ def near_misses(exam: Examination) -> str | None:
 
 def reachable(exam: Examination) -> str | None:
     """Is there room for the hand, and do the joints reach, where the plan's steps act."""
-    for episode in range(min(3, exam.strictness.scenes)):
+    for episode in exam.episodes(min(3, exam.strictness.scenes)):
         _, _, plan = exam.plan(episode)
-        assert plan is not None, "satisfiable asked before"
+        if plan is None:
+            return f"No skills lead to the goal in episode {episode}."
         for call, point, ignored in keyposes(plan, exam.world.state()):
             hits = exam.world.arm_hits(point) - ignored
             if hits:
