@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from robot_skills.errors import InputError, unknown
-from sim.tabletop.scene import COLOURS, DIMENSIONS, FIXTURES, FURNISHINGS, TEXTURES
+from sim.tabletop.scene import FIXTURES, TEXTURES, FurnishingSpec, ObjectSpec
 
 #: How a recipe says what stands open or lit at the beginning; "any" is drawn anew in every scene.
 STANDINGS = ("open", "closed", "ajar", "lit", "dark", "any")
@@ -30,12 +30,7 @@ class Thing:
     size: str = "large"
 
     def __post_init__(self) -> None:
-        if self.kind not in DIMENSIONS:
-            raise unknown("kind of object", self.kind, DIMENSIONS)
-        if self.colour not in COLOURS:
-            raise unknown("colour", self.colour, COLOURS)
-        if self.size not in DIMENSIONS[self.kind]:
-            raise unknown("size", self.size, DIMENSIONS[self.kind])
+        ObjectSpec(self.kind, self.colour, self.size, (0.0, 0.0, 0.0))  # checks the names
 
     @property
     def name(self) -> str:
@@ -51,10 +46,7 @@ class Furniture:
     colour: str
 
     def __post_init__(self) -> None:
-        if self.kind not in FURNISHINGS:
-            raise unknown("kind of furnishing", self.kind, FURNISHINGS)
-        if self.colour not in COLOURS:
-            raise unknown("colour", self.colour, COLOURS)
+        FurnishingSpec(self.kind, self.colour, (0.0, 0.0))  # checks the names
 
     @property
     def name(self) -> str:
