@@ -116,6 +116,7 @@ METHODS: Mapping[str, Method] = {
         "the base's weights by the critics", OPEN, {"trust": 1.0}, {"rollback": 1.0}, FineTuning
     ),
     # Ablations
+    "gated targets": Method("ours, targets follow the gate", learner={"gated_targets": True}),
     "no zero start": Method("ours, from a correction that is not 0", prepare=stir),
     "no base roll-outs": Method("ours, without base roll-outs first", refine={"fill": 1}),
     "no layer norm": Method("ours, critics without layer norm", learner={"normalise": False}),
@@ -296,15 +297,15 @@ def report(args: argparse.Namespace) -> None:
         ["task", "method", "seeds", "steps", "base", "after practice (95 % interval)", "each seed",
          "steps to 90 %", "least during practice, against the base", "CPU minutes"],
         lines,
-        NOTE,
+        NOTE.format(episodes=" or ".join(sorted({str(row.get("episodes", "")) for row in rows} - {""}))),
     )  # fmt: skip
 
 
 NOTE = (
     "Success from 100 test starts (seeds from 1,000,000 on), the same for all; the interval is Wilson's over "
     "the episodes of all seeds, which share starts and demonstrations. Steps to 90 %: the first of two "
-    "evaluations in a row, one every 5,000 steps, on validation starts; - never. Everything reads the "
-    "simulator's state (MetaWorld's own observation). One base a task, for every method and seed."
+    "evaluations in a row, one every 5,000 steps, on {episodes} validation starts; - never. Everything reads "
+    "the simulator's state (MetaWorld's own observation). One base a task, for every method and seed."
 )
 
 

@@ -161,6 +161,9 @@ class LearnerConfig:
             that is drawn anew each step moves the hand by nothing: .8 keeps it for five steps, .9 for ten.
         smoothing: noise on the next action in targets, as a share of the bound.
         normalise: whether critics have layer norm; without it is an ablation.
+        gated_targets: whether targets follow the gate as the skill does when it is used: the base's next
+            action where the critics do not trust the correction. What is valued is then what is played, and
+            the base is always to be had (IBRL finds this what matters most). No gate: no difference.
         bootstrap: whether the value of what would have come after a time limit counts; false takes the limit
             as the end of the task.
     """
@@ -184,6 +187,7 @@ class LearnerConfig:
     memory: float = 0.8
     smoothing: float = 0.1
     normalise: bool = True
+    gated_targets: bool = False
     bootstrap: bool = True
 
     def __post_init__(self) -> None:

@@ -136,10 +136,26 @@ class Learner:
             u = (u + noise.clamp(-2 * config.smoothing, 2 * config.smoothing)).clamp(-1, 1)
         action = self._moved(batch.next_base, u)
         heads = torch.randperm(self.target.heads, generator=self._generator)[: config.subset]
-        distance = self._distance(batch.next_base, action)
-        following = self.target(batch.next_inputs, self._scaled(action), distance, heads)
+        if self.config.gated_targets and self.policy.config.gate.kind != "none":
+            following = self._trusted(batch, action)[heads]
+        else:
+            following = self._target_values(batch, action, heads)
         targets: Tensor = batch.reward + batch.discount * following.min(0).values
         return targets.clamp(0, 1) if config.clip_targets else targets
+
+    def _target_values(self, batch: Batch, action: Tensor, heads: Tensor | None = None) -> Tensor:
+        """What the target critics (H, B) say of next actions."""
+        distance = self._distance(batch.next_base, action)
+        values: Tensor = self.target(batch.next_inputs, self._scaled(action), distance, heads)
+        return values
+
+    def _trusted(self, batch: Batch, action: Tensor) -> Tensor:
+        """The values (H, B) of what the gate lets through: the next correction, or the base's next action."""
+        gate, still = self.policy.config.gate, self._moved(batch.next_base, torch.zeros_like(action))
+        base, corrected = self._target_values(batch, still), self._target_values(batch, action)
+        advantage = corrected - base
+        trusted = advantage.mean(0) - gate.doubt * advantage.std(0, correction=0) > gate.margin
+        return torch.where(trusted, corrected, base)
 
     def _update_actor(self, batch: Batch) -> dict[str, Tensor]:
         config, policy = self.config, self.policy

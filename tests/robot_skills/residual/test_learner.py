@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from robot_skills.policies.registry import load_policy
-from robot_skills.residual.config import LearnerConfig, ResidualConfig
+from robot_skills.residual.config import Gate, LearnerConfig, ResidualConfig
 from robot_skills.residual.learner import Learner
 from robot_skills.residual.policy import ResidualPolicy
 from robot_skills.residual.replay import BASE, DEMONSTRATION, Trajectory
@@ -128,6 +128,29 @@ def test_the_actor_goes_where_success_was(base: Path) -> None:
     assert one.policy.actor(x)[3:, 0].min() > 0.1
     assert metrics["slope"] > 0
     assert 0 <= metrics["saturated"] <= 1
+
+
+def test_targets_follow_the_gate_where_they_are_told_to(base: Path) -> None:
+    """The base's next action counts where the critics do not trust the correction, in every head alike."""
+    config = dataclasses.replace(LEARNER, smoothing=0.0, gated_targets=True, clip_targets=False, subset=3)
+    found = {}
+    for kind in ("none", "advantage"):
+        one = learner(base, config, gate=Gate(kind, doubt=0.0))  # type: ignore[arg-type]
+        torch.manual_seed(3)
+        torch.nn.init.normal_(one.policy.actor.last.weight)
+        replay = filled(
+            one, [episode(one.policy.layout.size, 9, False, over=False, seed=k) for k in range(4)]
+        )
+        batch = replay.sample(64, 0.0, torch.Generator().manual_seed(1))
+        u = one.policy.actor(batch.next_inputs)
+        with torch.no_grad():
+            values = [one._target_values(batch, one._moved(batch.next_base, move)) for move in (0 * u, u)]
+            found[kind] = one._targets(batch) / batch.discount
+        better = values[1].mean(0) > values[0].mean(0)
+        chosen = torch.where(better, values[1], values[0]) if kind == "advantage" else values[1]
+        assert 0 < better.float().mean() < 1
+        assert torch.allclose(found[kind], chosen.min(0).values, atol=1e-6)
+    assert not torch.allclose(found["none"], found["advantage"])
 
 
 def test_trust_keeps_the_correction_small(base: Path) -> None:
