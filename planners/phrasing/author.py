@@ -119,9 +119,13 @@ class Author:
         section = ("off" if style == "imp" else "off_told") if kind == "unpressed" else style
         if kind == "table" and style == "imp":
             section = self._lowering(item)
-        if section not in phrases(_FILES[kind]):
+        if self.speaker.plain:
+            below = self._base(item.groups[0].names[0]) if kind == "table" else None
+            template = self.phrase("plain", "off" if below else kind)
+        elif section in phrases(_FILES[kind]):
+            template = self.phrase(_FILES[kind], section)
+        else:
             return None
-        template = self.phrase(_FILES[kind], section)
         words = self._slots(item, kind)
         if words is None or (named and not slots(template)):
             return None
@@ -147,6 +151,8 @@ class Author:
         if kind in ("open", "closed", "pressed", "unpressed"):
             shown = self._pronoun(group) or self._fixtures(group)
             lamp = self.speaker.word("lamp") if group.names == ("button",) and " " in shown else shown
+            if self.speaker.plain and group.names == ("button",):
+                lamp = self.rng.choice(("the light", "the lamp", "the button"))
             self.speaker.said.append(group.names[-1])
             return {"F": shown, "L": lamp}
         place = self._pronoun(item.groups[1]) if kind in ("in", "on") else None
@@ -232,6 +238,36 @@ class Author:
         elif style in ("state", "fact"):
             words = fill(self.phrase("frames", style), {"S": words, "F": words})
         return words, Goal((item,))
+
+    def plain(self) -> tuple[str, Answer] | None:
+        """One to three steps as most people say them."""
+        self.speaker.plain = True
+        count = self.rng.choices((1, 2, 3), (7, 2, 1))[0]
+        steps = [sample_literal(self.rng, self.scene)] if count == 1 else self._steps(count)
+        certain = [step for step in steps or [] if step is not None]
+        goal = composed(certain)
+        if not goal or not feasible(goal, self.scene):
+            return None
+        words = [self.say(step) for step in certain]
+        said = [each for each in words if each is not None]
+        if len(said) < len(certain):
+            return None
+        text = said[0]
+        if len(said) == 2:
+            template = self.phrase("plain", "two")
+            gerunds = [self.gerund(each) or "" for each in said]
+            if not all(gerunds) or (_backwards(template) and any(map(_speaks_back, said))):
+                return None
+            text = fill(template, {"A": said[0], "B": said[1], "G": gerunds[0], "H": gerunds[1]})
+        if len(said) > 2:
+            text = (
+                ", ".join(said[:-1])
+                + self.rng.choice((" and ", ", and ", " and then ", ", then "))
+                + said[-1]
+            )
+        if self.gerund(text) is not None:
+            text = fill(self.phrase("plain", "frames"), {"A": text})
+        return text, Goal(goal)
 
     def held_thing(self) -> tuple[str, Answer] | None:
         """What the hand holds, and nothing said of it but "it"."""
@@ -745,9 +781,10 @@ _SWAPS = (
 _Writer = Callable[[Author], "tuple[str, Answer] | None"]
 #: family -> how often it is written, and by what.
 FAMILIES: dict[str, tuple[float, _Writer]] = {
-    "single": (34, Author.single),
+    "plain": (30, Author.plain),
+    "single": (30, Author.single),
     "held": (3, Author.held_thing),
-    "chain": (20, Author.chain),
+    "chain": (18, Author.chain),
     "two places": (5, Author.two_places),
     "through": (2, Author.through),
     "condition": (11, Author.condition),

@@ -20,7 +20,7 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 _TRIES = 12
 _PLAIN = 0.66
 _BARE_COLOUR, _COMPARED = 0.05, 0.3
-_SAID_USUALLY = 0.4
+_SAID_USUALLY, _ELABORATE = 0.4, 0.1
 _FIXTURES = ("drawer", "door", "button", "table")
 _USUAL = frozenset([*COLOURS, *SIZES, *LOOSE, *(f"{kind}s" for kind in LOOSE), *_FIXTURES, *DIRECTIONS])
 
@@ -34,12 +34,14 @@ class Speaker:
         rng: for every draw.
         held_out: whether to use the held-out constructions.
         said: the loose things that were mentioned, in order.
+        plain: whether to use the usual words only.
     """
 
     scene: SceneGraph
     rng: random.Random
     held_out: bool = False
     said: list[str] = field(default_factory=list)
+    plain: bool = False
 
     def phrase(self, family: str, section: str) -> str:
         """A construction of a section."""
@@ -49,7 +51,7 @@ class Speaker:
         """One of the words for something."""
         lines = phrases("words")[section]
         every = lines.training + lines.held_out
-        usual = section in _USUAL and self.rng.random() < _SAID_USUALLY
+        usual = section in _USUAL and (self.plain or self.rng.random() < _SAID_USUALLY)
         return self._usual(section) if usual else choose(self.rng.choice(every), self.rng)
 
     def _usual(self, section: str) -> str:
@@ -70,6 +72,8 @@ class Speaker:
         return words
 
     def _one(self, entity: Entity) -> str:
+        if self.plain and self.rng.random() > _ELABORATE:
+            return f"the {self._described(entity)}"
         if self.rng.random() < _COMPARED and (compared := self._superlative(entity)):
             return compared
         if self.rng.random() > _PLAIN:
@@ -86,7 +90,7 @@ class Speaker:
     def _described(self, entity: Entity) -> str:
         """Adjectives and a noun that fit this thing alone."""
         for _ in range(_TRIES):
-            kind = entity.kind if self.rng.random() < 0.85 else None
+            kind = entity.kind if self.plain or self.rng.random() < 0.85 else None
             colour = _colour(entity) if self.rng.random() < 0.65 else None
             size = entity.attributes.get("size") if self.rng.random() < 0.45 else None
             if self.fitting(kind, colour, size) == (entity.name,):
@@ -242,6 +246,8 @@ class Speaker:
     def _alone(self, entity: Entity) -> str:
         if entity.kind not in LOOSE:
             return self.fixture(entity.name)
+        if self.plain:
+            return f"the {self._described(entity)}"
         return fill(self.phrase("nouns", "definite"), {"S": self._described(entity)})
 
     @property

@@ -79,7 +79,8 @@ def phrases(family: str) -> Mapping[str, Phrases]:
             if not name:
                 raise InputError(f"{path.name}: {line!r} stands before the first section.")
             sections[name].append(line)
-    return {name: _split(lines) for name, lines in sections.items()}
+    usual = family == "plain"
+    return {name: Phrases(tuple(each), ()) if usual else _split(each) for name, each in sections.items()}
 
 
 def _split(lines: list[str]) -> Phrases:
