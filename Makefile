@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint peers bench studies libero pretrained clip clean
+.PHONY: help setup demo test lint peers bench studies generated libero pretrained clip clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,13 @@ studies: $(VENV)/.stamp-dev  ## tables behind long trainings: Push-T (PUSHT=its 
 	$(BIN)/python benchmarks/policies.py train tabletop pusht metaworld
 	$(BIN)/python benchmarks/policies.py score tabletop pusht metaworld
 	$(BIN)/python benchmarks/policies.py report
+
+generated: $(VENV)/.stamp-dev  ## 200 generated tasks, their funnel, how well the gates judge, diversity, solvers (about an hour of one core)
+	$(BIN)/robot-skills generate --count 200 -o out/generated
+	$(BIN)/python benchmarks/generation.py out/generated
+	$(BIN)/python benchmarks/verifier.py out/generated
+	$(BIN)/python benchmarks/task_diversity.py out/generated
+	$(BIN)/python benchmarks/task_solvers.py out/generated
 
 libero: $(VENV)/.stamp-dev  ## LIBERO-Object: install it (670 MB), collect, train, evaluate (about an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e ".[libero]"
