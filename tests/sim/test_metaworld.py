@@ -39,6 +39,22 @@ def test_the_world_is_a_robot(world: MetaWorld) -> None:
         MetaWorld("drawer-opened-v3")
 
 
+def test_its_own_observation_may_be_the_state() -> None:
+    world = MetaWorld("reach-v3", {}, "oracle")
+    try:
+        world.reset(4)
+        seen = world.observe()
+        assert seen.images == {}
+        assert seen.state.shape == (39,) == (len(world.spec.state_names),)
+        np.testing.assert_array_equal(seen.state, world.oracle())
+        # The goal, its last three numbers, is told.
+        assert seen.state[-3:].any()
+        with pytest.raises(InputError, match="oracle"):
+            MetaWorld("reach-v3", {}, "orcale")
+    finally:
+        world.close()
+
+
 def test_a_seed_fixes_the_scene_whatever_came_before(world: MetaWorld) -> None:
     def episode(seed: int) -> np.ndarray:
         world.reset(seed)

@@ -53,9 +53,33 @@ def test_seeds_that_failed_are_neither_tried_nor_counted_again(tmp_path, monkeyp
     assert len((tmp_path / "store" / FAILURES).read_text().splitlines()) == 1
 
 
+def test_what_was_executed_is_kept_beside_the_labels_if_asked_for(tmp_path) -> None:
+    recipe = MetaWorldRecipe(("reach-v3",), 2, cameras=(), state="oracle", executed=True, noise=0.3)
+    store = collect_metaworld(recipe, tmp_path / "store", Console(quiet=True))
+    world = metaworld.MetaWorld("reach-v3", {}, "oracle")
+    for number, record in enumerate(store.episodes):
+        episode = store.read(number)
+        executed = episode.extras["executed"]
+        assert not np.allclose(executed[:, :3], episode.action[:, :3])
+        np.testing.assert_array_equal(executed[:, 3], episode.action[:, 3])
+        # Executed anew, it leads where it led.
+        world.reset(record.seed)
+        for state, action in zip(episode.state, executed, strict=True):
+            np.testing.assert_array_equal(world.observe().state, state)
+            world.act(action)
+    world.close()
+    plain = collect_metaworld(
+        MetaWorldRecipe(("reach-v3",), 1, cameras=()), tmp_path / "plain", Console(quiet=True)
+    )
+    assert plain.meta.extras == {}
+    assert plain.state.shape[1] == 4
+
+
 def test_bad_settings_are_named(tmp_path) -> None:
     with pytest.raises(InputError, match="tasks names one"):
         MetaWorldRecipe(())
     with pytest.raises(InputError, match="first_seed"):
         MetaWorldRecipe(("reach-v3",), first_seed=950_000)
+    with pytest.raises(InputError, match="state"):
+        MetaWorldRecipe(("reach-v3",), state="orcale")
     assert task_text("pick-place-wall-v3") == "pick place wall"
