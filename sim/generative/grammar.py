@@ -60,7 +60,19 @@ def propose(seed: int, number: int, weights: Mapping[str, float] | None = None) 
 
 @dataclass
 class Draft:
-    """A recipe in the making, and what is still free in it."""
+    """A recipe in the making, and what is still free in it.
+
+    Attributes:
+        rng: draws everything.
+        things: loose objects so far.
+        furnishings: furniture so far.
+        standings: how what opens or lights stands at first.
+        relations: among things at first.
+        used: names that have their part in the goal.
+        closed_groups: kinds and colours of which the goal says "all": there may be no more of them.
+        store: one of `STORES`.
+        room: of the table that is left for furniture, m2.
+    """
 
     rng: np.random.Generator
     things: list[Thing] = field(default_factory=list)
@@ -69,11 +81,11 @@ class Draft:
     relations: list[Relation] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     closed_groups: set[str] = field(default_factory=set)
-    needed: set[str] = field(default_factory=set)
+    store: str = ""
+    room: float = ROOM
 
     def __post_init__(self) -> None:
-        self.store = self.one(STORES)
-        self.room = ROOM
+        self.store = self.store or self.one(STORES)
 
     def one(self, choices: Sequence[str]) -> str:
         """Draw one of these."""
