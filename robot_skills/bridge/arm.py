@@ -218,7 +218,9 @@ class RosArm:
         )
         planner = Planner(Limits.of(settings.joints))
         chain = SafetyChain(rules(settings, watching), self._watcher.event)
-        self.controller = Controller(Player(planner), planner, chain, self._period, dry=not live)
+        self.controller = Controller(
+            Player(planner), planner, chain, self._period, horizon=settings.controller.horizon, dry=not live
+        )
         self._output: Output = make_output(settings, transport, watching) if live else SilentOutput()
         self._grip: Callable[[bool], None] | None = None
         if settings.gripper is not None and live:

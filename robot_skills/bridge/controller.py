@@ -29,7 +29,7 @@ class Plan:
     Attributes:
         began: our monotonic clock, s.
         period: the first part's length, s.
-        first: the way towards the reference, of which the first period is used.
+        first: the way towards the target, of which this part is used.
         tail: the way to rest from there.
     """
 
@@ -77,14 +77,23 @@ class Controller:
         planner: the same that the player uses.
         chain: the rules.
         period: of a tick, s.
+        horizon: ticks that a plan covers before its way to rest begins.
         dry: nothing is sent.
     """
 
     def __init__(
-        self, player: Player, planner: Planner, chain: SafetyChain, period: float, *, dry: bool = False
+        self,
+        player: Player,
+        planner: Planner,
+        chain: SafetyChain,
+        period: float,
+        *,
+        horizon: int = 1,
+        dry: bool = False,
     ) -> None:
         self.player, self.chain = player, chain
         self._planner, self._period, self._dry = planner, period, dry
+        self._marks = tuple(period * (tick + 1) for tick in range(horizon))
         self._plan: Plan | None = None
         self._started = 0.0
         self.needed: frozenset[str] = frozenset()
@@ -110,7 +119,7 @@ class Controller:
             return
         still = JointMotion.rest(inputs.state.position)
         rest = self._planner.to_rest(still)
-        moment = Moment(now, self._period, still, still, rest, inputs, self.needed, 0.0, self._dry)
+        moment = Moment(now, self._period, still, (still,), rest, inputs, self.needed, 0.0, self._dry)
         objection = self.chain.resume(moment)
         if objection is not None:
             raise JobError(f"The arm cannot start. {objection.rule}: {objection.reason}")
@@ -141,14 +150,15 @@ class Controller:
         current = self._plan.at(now)
         try:
             first = self.player.follow(current, now, self._speed(now))
-            return Plan(now, self._period, first, self._planner.to_rest(first.at(self._period)))
+            committed = self._marks[-1]
+            return Plan(now, committed, first, self._planner.to_rest(first.at(committed)))
         except PlanningError:
             return None
 
     def _moment(self, now: float, plan: Plan, inputs: Inputs) -> Moment:
         since = now - self._started
-        current, proposal = plan.first.at(0.0), plan.first.at(self._period)
-        return Moment(now, self._period, current, proposal, plan.tail, inputs, self.needed, since, self._dry)
+        current, path = plan.first.at(0.0), tuple(plan.first.at(mark) for mark in self._marks)
+        return Moment(now, self._period, current, path, plan.tail, inputs, self.needed, since, self._dry)
 
     def _speed(self, now: float) -> float:
         shares = [

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 #: A target's velocity is kept this far inside the limit, as ruckig asks for.
 INSIDE = 0.98
 #: Times the wished duration that a smooth way may take.
-LONGER = (1.0, 1.2, 1.5, 2.0)
+LONGER = (1.0, 1.2, 1.5, 2.0, 3.0)
 #: Parts into which a profile is cut to find its extremes.
 LOOKS = 8
 

@@ -55,14 +55,16 @@ class Output(Protocol):
 
 
 def trajectory(names: tuple[str, ...], command: Command, period: float) -> JointTrajectory:
-    """The next set-point, and from there the way to rest: whoever hears no more than this stops.
+    """The next set-points, and from there the way to rest: whoever hears no more than this stops.
 
     The stamp is zero, "from now on": clocks need not agree.
     """
-    times = [command.now + period]
-    left = command.plan.ends - times[0]
+    count = max(1, round(command.plan.period / period))
+    times = [command.now + period * (tick + 1) for tick in range(count)]
+    times = times[:1] + [when for when in times[1:] if when < command.plan.ends]
+    left = command.plan.ends - times[-1]
     if left > SHORT:
-        times += [times[0] + share * left for share in TAIL]
+        times += [times[-1] + share * left for share in TAIL]
     points = [_point(command.plan.at(when), when - command.now) for when in times]
     last = _point(JointMotion.rest(np.array(points[-1].positions)), times[-1] - command.now)
     return JointTrajectory(Header(), names, (*points[:-1], last))

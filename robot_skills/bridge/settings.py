@@ -77,17 +77,22 @@ class ControllerSettings:
             (Float64MultiArray); servo_jog and servo_twist, velocities for MoveIt Servo.
         name: of the topic or action.
         rate: commands a second, 50 to 500 Hz.
+        horizon: ticks that a command covers before its way to rest begins. A command that is late by less
+            does not make the arm brake; one that never comes, so much later.
         frame: of a twist.
     """
 
     kind: Literal["joint_trajectory", "follow_joint_trajectory", "position", "servo_jog", "servo_twist"]
     name: str
     rate: float = 100.0
+    horizon: int = 3
     frame: str = ""
 
     def __post_init__(self) -> None:
         if not 50.0 <= self.rate <= 500.0:
             raise InputError(f"rate is 50 to 500 Hz, not {self.rate:g}.")
+        if not 1 <= self.horizon <= 50 or self.horizon / self.rate > 0.2:
+            raise InputError(f"horizon is 1 tick or more, and at most 0.2 s, not {self.horizon}.")
 
 
 @dataclass(frozen=True)

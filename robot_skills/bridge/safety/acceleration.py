@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
+from robot_skills.bridge.motion import JointMotion
 from robot_skills.bridge.safety.rule import Moment, Objection
 from robot_skills.bridge.settings import JointSettings
 
@@ -23,7 +26,13 @@ class Acceleration:
 
     def check(self, moment: Moment) -> Objection | None:
         """See the class."""
-        current, proposal, period = moment.current, moment.proposal, moment.period
+        for before, after in pairwise((moment.current, *moment.path)):
+            objection = self._check_step(before, after, moment.period)
+            if objection is not None:
+                return objection
+        return None
+
+    def _check_step(self, current: JointMotion, proposal: JointMotion, period: float) -> Objection | None:
         change = np.abs(proposal.velocity - current.velocity) / period
         acceleration = np.maximum(np.abs(proposal.acceleration), change)
         jerk = np.abs(proposal.acceleration - current.acceleration) / period

@@ -31,7 +31,7 @@ class FirstMotion:
         """See the class."""
         if moment.since_start >= self._seconds:
             return None
-        over = np.abs(moment.proposal.velocity) > self._limit
+        over = np.max([np.abs(motion.velocity) for motion in moment.path], axis=0) > self._limit
         if not over.any():
             return None
         reason = f"{self._names[int(over.argmax())]} would be fast in the first {self._seconds:g} s."

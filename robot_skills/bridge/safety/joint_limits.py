@@ -27,6 +27,8 @@ class JointLimits:
     def check(self, moment: Moment) -> Objection | None:
         """See the class."""
         low, high = moment.tail.extremes
+        way = np.array([motion.position for motion in moment.path])
+        low, high = np.minimum(low, way.min(0)), np.maximum(high, way.max(0))
         at = moment.current.position
         wrong = (low < np.minimum(self._lower, at)) | (high > np.maximum(self._upper, at))
         if not wrong.any():

@@ -15,10 +15,10 @@ class Moment:
 
     Attributes:
         now: our monotonic clock, s.
-        period: from `current` to `proposal`, s.
+        period: from `current` to the first of `path`, and between two of them, s.
         current: where the arm is by what was sent before.
-        proposal: where it is to be after the period.
-        tail: the way to rest from there.
+        path: where it is to be after each period.
+        tail: the way to rest from the last of them.
         inputs: what has come in.
         needed: cameras that somebody looks at now.
         since_start: seconds since motion was last resumed.
@@ -28,7 +28,7 @@ class Moment:
     now: float
     period: float
     current: JointMotion
-    proposal: JointMotion
+    path: tuple[JointMotion, ...]
     tail: Profile
     inputs: Inputs
     needed: frozenset[str] = frozenset()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from robot_skills.bridge.kinematics import Kinematics
@@ -27,10 +29,9 @@ class Velocity:
 
     def check(self, moment: Moment) -> Objection | None:
         """See the class."""
-        speed = np.maximum(
-            np.abs(moment.proposal.velocity),
-            np.abs(moment.proposal.position - moment.current.position) / moment.period,
-        )
+        motions = (moment.current, *moment.path)
+        steps = [np.abs(b.position - a.position) / moment.period for a, b in pairwise(motions)]
+        speed = np.max([*steps, *(np.abs(motion.velocity) for motion in moment.path)], axis=0)
         if (over := speed > self._limit).any():
             joint = int(over.argmax())
             return Objection(
@@ -40,9 +41,9 @@ class Velocity:
 
     def _check_tool(self, moment: Moment) -> Objection | None:
         """The speed is highest where the acceleration has come to nothing, on the way to rest."""
-        settled = float((np.abs(moment.proposal.acceleration) / self._jerk).max())
+        settled = float((np.abs(moment.path[-1].acceleration) / self._jerk).max())
         times = (*(share * settled for share in LOOKS), 0.5 * moment.tail.duration)
-        motions = [moment.tail.at(min(time, moment.tail.duration)) for time in times]
+        motions = [*moment.path, *(moment.tail.at(min(time, moment.tail.duration)) for time in times)]
         speed = max(self._kinematics.tool_speed(m.position, m.velocity) for m in motions)
         if speed <= self._tool_speed:
             return None

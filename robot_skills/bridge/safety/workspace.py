@@ -25,7 +25,10 @@ class Workspace:
     def check(self, moment: Moment) -> Objection | None:
         """See the class."""
         ways = [moment.tail.at(look * moment.tail.duration).position for look in LOOKS]
-        places = [self._kinematics.tool(joints)[0] for joints in (moment.proposal.position, *ways)]
+        places = [
+            self._kinematics.tool(joints)[0]
+            for joints in (*(motion.position for motion in moment.path), *ways)
+        ]
         worst = max(places, key=self._outside)
         outside = self._outside(worst)
         if outside <= 1e-6:

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from robot_skills.bridge.settings import ArmSettings
 
 #: Action -> its module in this package, in the order of the help.
-ACTIONS = {"arm": "arm", "sim-arm": "sim_arm", "doctor": "doctor"}
+ACTIONS = {
+    "arm": "arm",
+    "sim-arm": "sim_arm",
+    "doctor": "doctor",
+    "replay": "replay",
+    "dataset": "dataset",
+}
 
 EXAMPLES = """\
 examples:
@@ -23,6 +29,8 @@ examples:
   robot-skills bridge arm --config my_arm.yaml --run 'pick(object="red block")'          a dry run
   robot-skills bridge arm --config my_arm.yaml --run 'pick(object="red block")' --live   it moves
   robot-skills bridge sim-arm --seed 7                 the tabletop behind the same interfaces
+  robot-skills bridge replay out/bags/monday --config my_arm.yaml    its actions again, through the chain
+  robot-skills bridge dataset out/bags/* -o out/data/mine --config my_arm.yaml    to learn from
 
 A configuration is a YAML file; `base: franka` (or ur, xarm, six_axis, tabletop) begins with a ready-made one.
 """

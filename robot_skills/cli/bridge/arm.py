@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from robot_skills.bridge.arm import RosArm
+    from robot_skills.bridge.recording import Recorder
     from robot_skills.bridge.settings import ArmSettings
 
 
@@ -35,6 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--run", metavar="CALL", help="""a skill call, as in 'pick(object="red block")'""")
     parser.add_argument("--library", metavar="DIR", type=Path, help="a skill library of your own")
     parser.add_argument("--seconds", metavar="S", type=float, help="end after this long")
+    parser.add_argument("--record", metavar="DIR", type=Path, help="record everything as a bag (MCAP)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
 
 
@@ -52,17 +55,22 @@ def handle(args: argparse.Namespace) -> int:
             raise InputError(f"{skill.name} needs the argument {missing[0]!r}.")
         library.weights(call.skill)
     from robot_skills.bridge.arm import RosArm
+    from robot_skills.bridge.recording import Recorder, Watchers
     from robot_skills.bridge.transport import open_transport
 
     console = make_console()
     events = Events(console)
     outcome = None
-    with RosArm(settings, open_transport(settings.transport), live=args.live, watcher=events) as arm:
+    with contextlib.ExitStack() as stack:
+        recorder = stack.enter_context(Recorder(args.record, settings)) if args.record else None
+        watcher = Watchers(events, recorder) if recorder else events
+        transport = open_transport(settings.transport)
+        arm = stack.enter_context(RosArm(settings, transport, live=args.live, watcher=watcher))
         _greet(console, settings, args.live)
         if call is None:
             _watch(arm, args.seconds)
         else:
-            outcome = _run(console, arm, library, call, args.seconds)
+            outcome = _run(console, arm, library, call, args.seconds, recorder)
             console.print(f"{outcome.status.value}: {escape(outcome.reason)}")
         result = report(arm, events, args.live, outcome)
     write_json(args.json, result)
@@ -122,7 +130,12 @@ def _greet(console: Console, settings: ArmSettings, live: bool) -> None:
 
 
 def _run(
-    console: Console, arm: RosArm, library: SkillLibrary, call: SkillCall, seconds: float | None
+    console: Console,
+    arm: RosArm,
+    library: SkillLibrary,
+    call: SkillCall,
+    seconds: float | None,
+    recorder: Recorder | None,
 ) -> Outcome:
     """Run a skill; its policy computes beside the motion. Ctrl-C stops the arm."""
     import torch
@@ -139,9 +152,16 @@ def _run(
 
         def on_step(step: Step) -> None:
             status.update(f"{escape(str(call))}  {step.seconds:.1f} s")
+            if recorder is not None:
+                recorder.step(step)
 
         skill = library.skill(call.skill)
-        return execute(arm, skill, call, chunks, timeout=seconds, preempt=preempt, on_step=on_step)
+        if recorder is not None:
+            recorder.begin(call, skill.language(call))
+        outcome = execute(arm, skill, call, chunks, timeout=seconds, preempt=preempt, on_step=on_step)
+        if recorder is not None:
+            recorder.end(outcome)
+        return outcome
 
 
 def _watch(arm: RosArm, seconds: float | None) -> None:

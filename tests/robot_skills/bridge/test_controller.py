@@ -32,12 +32,12 @@ UPPER = np.array([joint.upper for joint in PANDA.joints])
 class Bench:
     """A controller with a clock of its own, and an arm that follows perfectly."""
 
-    def __init__(self, arm=PANDA, watched: Sequence[str] = ORDER) -> None:
+    def __init__(self, arm=PANDA, watched: Sequence[str] = ORDER, horizon: int = 1) -> None:
         planner = Planner(LIMITS)
         self.events: list[tuple[str, str]] = []
         chosen = [rule for rule in rules(arm, KINEMATICS) if rule.name in watched]
         self.chain = SafetyChain(chosen, lambda *event: self.events.append(event))
-        self.controller = Controller(Player(planner), planner, self.chain, PERIOD)
+        self.controller = Controller(Player(planner), planner, self.chain, PERIOD, horizon=horizon)
         self.now, self.changes = 100.0, {}
         self.position = POSTURE
         self.motions = []
@@ -80,11 +80,11 @@ def assert_within_limits(motions) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), late=st.booleans())
-def test_no_tick_leaves_the_limits_whatever_the_delay_of_chunks(seed: int, late: bool) -> None:
+@given(seed=st.integers(0, 2**32 - 1), late=st.booleans(), horizon=st.sampled_from([1, 4]))
+def test_no_tick_leaves_the_limits_whatever_the_delay_of_chunks(seed: int, late: bool, horizon: int) -> None:
     """Chunks of wild targets, each after 50 to 800 ms, with and without knowledge of the next target."""
     rng = np.random.default_rng(seed)
-    bench = Bench(watched=("joint", "velocity", "acceleration"))
+    bench = Bench(watched=("joint", "velocity", "acceleration"), horizon=horizon)
     for _ in range(6):
         bench.run(rng.uniform(0.05, 0.8))  # the policy thinks
         for _ in range(int(rng.integers(1, 5))):
@@ -194,7 +194,7 @@ def test_acceleration_does_not_let_a_jump_through() -> None:
         bench.controller.expected(bench.now), acceleration=LIMITS.jerk * PERIOD * 1.1
     )
     moment = bench.controller._moment(bench.now, command.plan, bench.inputs())
-    objections = bench.chain.judge(dataclasses.replace(moment, proposal=jumped))
+    objections = bench.chain.judge(dataclasses.replace(moment, path=(jumped,)))
     assert objections
     assert not objections[0].stop
 
@@ -286,12 +286,12 @@ def test_the_first_motion_is_slow() -> None:
 
 
 @settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_the_whole_chain_keeps_every_limit(seed: int) -> None:
+@given(seed=st.integers(0, 2**32 - 1), horizon=st.sampled_from([1, 4]))
+def test_the_whole_chain_keeps_every_limit(seed: int, horizon: int) -> None:
     """Wild targets under all rules at once: the tool stays in its box, the arm off itself."""
     rng = np.random.default_rng(seed)
     arm = panda(first_seconds=0.5, tool_speed=0.5)
-    bench = Bench(arm)
+    bench = Bench(arm, horizon=horizon)
     for _ in range(8):
         target = np.clip(POSTURE + rng.normal(0, 0.8, 7), LOWER, UPPER)
         bench.aim(bench.now, bench.now + rng.uniform(0.1, 1.0), target)
