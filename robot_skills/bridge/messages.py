@@ -474,6 +474,34 @@ class FibonacciFeedback:
     sequence: I32s = ()
 
 
+@message("robot_skills_interfaces/action/RunSkill_Goal")
+@dataclass(frozen=True)
+class RunSkillGoal:
+    """A skill call, as in pick(object="red block"), and the word that lets its sender in."""
+
+    call: Text = ""
+    token: Text = ""
+
+
+@message("robot_skills_interfaces/action/RunSkill_Result")
+@dataclass(frozen=True)
+class RunSkillResult:
+    """How it ended: a `Status`, and why."""
+
+    status: Text = ""
+    reason: Text = ""
+    steps: I32 = 0
+
+
+@message("robot_skills_interfaces/action/RunSkill_Feedback")
+@dataclass(frozen=True)
+class RunSkillFeedback:
+    """A control step that was played."""
+
+    step: I32 = 0
+    seconds: F64 = 0.0
+
+
 @message("unique_identifier_msgs/msg/UUID")
 @dataclass(frozen=True)
 class UUID:
@@ -541,5 +569,8 @@ ParallelGripperCommand = ActionType(
     ParallelGripperCommandGoal,
     ParallelGripperCommandResult,
     ParallelGripperCommandFeedback,
+)
+RunSkill = ActionType(
+    "robot_skills_interfaces/action/RunSkill", RunSkillGoal, RunSkillResult, RunSkillFeedback
 )
 Fibonacci = ActionType("test_msgs/action/Fibonacci", FibonacciGoal, FibonacciResult, FibonacciFeedback)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from robot_skills.bridge.arm import RosArm
     from robot_skills.bridge.recording import Recorder
     from robot_skills.bridge.settings import ArmSettings
+    from robot_skills.bridge.transport import Transport
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -35,6 +36,10 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     add_arm_options(parser)
     parser.add_argument("--live", action="store_true", help="send commands: the arm moves")
     parser.add_argument("--run", metavar="CALL", help="""a skill call, as in 'pick(object="red block")'""")
+    parser.add_argument(
+        "--serve", action="store_true", help="offer the skills as an action, until Ctrl-C (needs a token)"
+    )
+    parser.add_argument("--token-file", metavar="FILE", type=Path, help="holds the word that lets others in")
     parser.add_argument("--library", metavar="DIR", type=Path, help="a skill library of your own")
     parser.add_argument("--seconds", metavar="S", type=float, help="end after this long")
     parser.add_argument("--record", metavar="DIR", type=Path, help="record everything as a bag (MCAP)")
@@ -46,6 +51,8 @@ def handle(args: argparse.Namespace) -> int:
     check_output(args.json)
     if args.seconds is not None and not args.seconds > 0:
         raise InputError(f"--seconds is a time above 0, not {args.seconds:g}.")
+    if args.serve and (args.run or args.token_file is None):
+        raise InputError("--serve needs --token-file FILE, and goes without --run.")
     settings = read_arm(args)
     library = SkillLibrary.open(args.library)
     call = SkillCall.parse(args.run) if args.run else None
@@ -67,6 +74,8 @@ def handle(args: argparse.Namespace) -> int:
         transport = open_transport(settings.transport)
         arm = stack.enter_context(RosArm(settings, transport, live=args.live, watcher=watcher))
         _greet(console, settings, args.live)
+        if args.serve:
+            _offer(arm, library, args.token_file, transport)
         if call is None:
             _watch(arm, args.seconds)
         else:
@@ -162,6 +171,21 @@ def _run(
         if recorder is not None:
             recorder.end(outcome)
         return outcome
+
+
+def _offer(arm: RosArm, library: SkillLibrary, token_file: Path, transport: Transport) -> None:
+    """Offer the skills to others."""
+    import torch
+
+    from robot_skills.bridge.service import SkillService, read_token
+    from robot_skills.execution import LocalChunks
+
+    torch.set_num_threads(1)
+
+    def source(name: str) -> LocalChunks:
+        return LocalChunks(library.policy(name), threaded=True)
+
+    SkillService(arm, library, source, read_token(token_file)).offer(transport)
 
 
 def _watch(arm: RosArm, seconds: float | None) -> None:
