@@ -241,20 +241,31 @@ def free_spot(state: State, held: str) -> Array:
 
 
 def _free_part(state: State, furnished: Furnished, held: str) -> Array:
-    """Where in a furnishing to put something: in the middle, or where what lies in it leaves most room."""
-    inside = [body for body in state.bodies.values() if body.name != held]
-    inside = [body for body in inside if predicates.inside(state, body.name, furnished.name)]
-    if not inside or furnished.rim == 0:
-        return furnished.aim
+    """Where in a furnishing to put something: where what lies in it leaves room, or may come to need it.
+
+    The open fingers reach 5 cm to either side in y, so things share a container side by side in x: the first
+    goes to the near end, where the container is wide enough for another.
+    """
     reach = np.clip(furnished.half - 0.6 * state.bodies[held].width, 0.0, 0.05)
-    if furnished.travel > 0 and furnished.kind == "drawer":
+    if furnished.kind == "drawer":
         reach[1] = min(reach[1], 0.02)  # the rest of it is under the cabinet
+    if furnished.rim == 0 or reach[0] < SHARED:
+        return furnished.aim
+    inside = [
+        body.position
+        for body in state.bodies.values()
+        if body.name != held and predicates.inside(state, body.name, furnished.name)
+    ]
     spots = [
         furnished.aim + np.array([x, y, 0.0])
         for x in np.linspace(-reach[0], reach[0], 5)
-        for y in np.linspace(-reach[1], reach[1], 5)
+        for y in (0.0, -reach[1], reach[1])
     ]
-    return max(spots, key=lambda spot: min(float(np.hypot(*(b.position - spot)[:2])) for b in inside))
+
+    def room(spot: Array) -> float:
+        return min((abs(x - spot[0]) + 0.5 * abs(y - spot[1]) for x, y, _ in inside), default=0.0)
+
+    return max(spots, key=room)
 
 
 def _distance_to(area: tuple[float, float, float, float], spot: Array) -> float:
@@ -273,6 +284,8 @@ def surface(args: Mapping[str, str]) -> str:
 
 #: How far above its resting height an object is let go, m.
 RELEASE = {"drawer": 0.035, "bowl": 0.02, "table": 0.004, "object": 0.006}
+#: A container that is this much wider than a thing, m to either side, is shared from the near end on.
+SHARED = 0.02
 #: The tool above a button: with the cap at its stop, and clear of it, m.
 STOP, ABOVE = 0.0015, 0.012
 #: How far an object is pushed, m.

@@ -176,13 +176,13 @@ def _displaced(state: State, atom: Atom) -> Iterator[tuple[str, State]]:
     up = np.array([0.0, 0.0, 0.06])
     held = replace(_moved(state, name, body.position + up), gripped=frozenset({name}))
     yield "held in the air above", held
+    if atom.predicate == "on":
+        yield "3 cm above it", _moved(state, name, body.position + up / 2)
     if place == "table":
         return
     centre, reach = _extent(state, place)
     aside = centre + np.array([0.0, -(reach + body.width / 2 + 0.02), 0.0])
     yield "2 cm beside it", _moved(state, name, _down(replace(body, position=aside)))
-    if atom.predicate == "on":
-        yield "3 cm above it", _moved(state, name, body.position + up / 2)
 
 
 def _equivalent(state: State, atom: Atom, rng: np.random.Generator) -> Iterator[tuple[str, State]]:

@@ -28,6 +28,8 @@ WALL = 0.006
 #: Half the width of a narrow drawer's tray, m: a thing to grasp and the closing fingers find room.
 NARROW = 0.046
 LID, TURN, LEVER = 0.115, 1.2, 0.080
+#: Top of a lid, m: a large cylinder stands under it.
+LID_TOP = 0.066
 #: From hinge to handle, m.
 GATE_REACH, KNOB_REACH = 0.075, 0.050
 
@@ -84,12 +86,12 @@ FORMS: Mapping[str, Form] = {
     "mat": Form((-0.070, 0.070, -0.050, 0.050), (0.070, 0.050), 0.015),
     "pedestal": Form(_square(0.034), (0.034, 0.034), 0.070, tall=_square(0.034)),
     "box": Form(
-        (-0.065, 0.180, -0.065, 0.065), (0.055, 0.055), 0.004, 0.06, (0.0, 0.0, 0.068), LID,
-        axis=(1.0, 0.0, 0.0), walls=0.048, tall=(-0.038, 0.038 + LID, -0.028, 0.028),
+        (-0.065, 0.180, -0.065, 0.065), (0.055, 0.055), 0.004, 0.06, (0.0, 0.0, LID_TOP + 0.016), LID,
+        axis=(1.0, 0.0, 0.0), walls=0.060, tall=(-0.038, 0.038 + LID, -0.028, 0.028),
     ),
     "chest": Form(
-        (-0.065, 0.065, -0.180, 0.065), (0.055, 0.055), 0.004, 0.06, (0.0, 0.0, 0.068), LID, walls=0.048,
-        tall=(-0.028, 0.028, -0.038 - LID, 0.038),
+        (-0.065, 0.065, -0.180, 0.065), (0.055, 0.055), 0.004, 0.06, (0.0, 0.0, LID_TOP + 0.016), LID,
+        walls=0.060, tall=(-0.028, 0.028, -0.038 - LID, 0.038),
     ),
     "drawer": Form(
         (-0.056, 0.056, -DRAWER_TRAVEL - 0.07, 0.19), (NARROW, 0.076), 0.009, 0.06,
@@ -248,8 +250,8 @@ class Furnishing:
         x, y = (abs(axis[0]), abs(axis[1]))
         fin = (0.005 * x + 0.028 * y, 0.028 * x + 0.005 * y, 0.014)
         offset = HALF_GAP + 0.005
-        lid: list[Part] = [((0.062, 0.062, 0.002), (0, 0, 0.052), LIGHT)]
-        lid += [(fin, (side * offset * x, side * offset * y, 0.068), STEEL) for side in (-1, 1)]
+        lid: list[Part] = [((0.062, 0.062, 0.002), (0, 0, LID_TOP - 0.002), LIGHT)]
+        lid += [(fin, (side * offset * x, side * offset * y, LID_TOP + 0.014), STEEL) for side in (-1, 1)]
         return (walls, self._moves(lid, axis, LID))
 
     def _knob(self) -> tuple[int, ...]:

@@ -108,7 +108,9 @@ def test_sampled_scenes_are_written_as_ever_and_furnished_ones_survive_yaml(tmp_
     )
     scene.save(tmp_path / "scene.yaml")
     assert Scene.load(tmp_path / "scene.yaml") == scene
-    with pytest.raises(InputError, match="valid: box, button"):
+    with pytest.raises(
+        InputError, match=r"Unknown kind of furnishing 'bx'; valid: basket, .*Did you mean 'box'"
+    ):
         FurnishingSpec("bx", "red", (0.5, 0.0))
     with pytest.raises(InputError, match="both called 'blue box'"):
         scene.with_(furnishings=scene.furnishings * 2)
