@@ -90,16 +90,14 @@ def stir(policy: ResidualPolicy) -> None:
 
 
 OPEN = {"gate": {"kind": "none"}}
+#: Rivals are what they are at the end, and are not taken back.
+LAST = {"rollback": 1.0, "keep": "last"}
 WHOLE = {"bound": 1.0, "gripper_bound": 1.0, **OPEN}
 METHODS: Mapping[str, Method] = {
     "ours": Method("residual, ours"),
     "no gate": Method("ours, the correction always played", policy={"gate": {"kind": "none"}}),
-    "rlpd": Method(
-        "RLPD: no base", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, {"fill": 5, "rollback": 1.0}, Rlpd
-    ),
-    "ibrl": Method(
-        "IBRL: base or actor, by Q", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, {"rollback": 1.0}, Ibrl
-    ),
+    "rlpd": Method("RLPD: no base", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, {"fill": 5, **LAST}, Rlpd),
+    "ibrl": Method("IBRL: base or actor, by Q", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, LAST, Ibrl),
     "resfit": Method(
         "residual as ResFiT has it",
         {"bound": 0.1, "gripper_bound": 0.1, "coming": 1, "whitening": 1.0, **OPEN},
@@ -108,13 +106,11 @@ METHODS: Mapping[str, Method] = {
             **{"noise": 0.5, "gripper_noise": 0.5, "memory": 0.0, "smoothing": 0.5},
             **{"actor_learning_rate": 1e-6, "learning_rate": 1e-4},
         },
-        {"rollback": 1.0},
+        LAST,
     ),
-    "ppo": Method("the same residual by PPO", OPEN, {"warm_up": 0}, {"rollback": 1.0}, Ppo),
-    "filtered bc": Method("cloning its own successes", OPEN, {"warm_up": 0}, {"rollback": 1.0}, FilteredBC),
-    "fine-tuning": Method(
-        "the base's weights by the critics", OPEN, {"trust": 1.0}, {"rollback": 1.0}, FineTuning
-    ),
+    "ppo": Method("the same residual by PPO", OPEN, {"warm_up": 0}, LAST, Ppo),
+    "filtered bc": Method("cloning its own successes", OPEN, {"warm_up": 0}, LAST, FilteredBC),
+    "fine-tuning": Method("the base's weights by the critics", OPEN, {"trust": 1.0}, LAST, FineTuning),
     # Ablations
     "gated targets": Method("ours, targets follow the gate", learner={"gated_targets": True}),
     "no zero start": Method("ours, from a correction that is not 0", prepare=stir),

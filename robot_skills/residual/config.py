@@ -210,6 +210,7 @@ class RefineConfig:
         evaluate_first_seed: of their seeds, 900,000 to 999,999.
         rollback: drop in paired success, below the best so far, at which the last good correction comes back;
             1 never goes back.
+        keep: which correction is left: of the "best" evaluation, the base's own 0 among them, or the "last".
         checkpoint_every: control steps between two checkpoints.
         seed: of noise and batches; `policy.seed` is that of the first weights.
         policy: what is added to the base.
@@ -224,6 +225,7 @@ class RefineConfig:
     evaluate_episodes: int = 50
     evaluate_first_seed: int = FIRST_VALIDATION_SEED
     rollback: float = 0.1
+    keep: Literal["best", "last"] = "best"
     checkpoint_every: int = 2_000
     seed: int = 0
     policy: ResidualConfig = field(default_factory=ResidualConfig)

@@ -46,6 +46,8 @@ from robot_skills.training.recipe import FIRST_VALIDATION_SEED
 from robot_skills.training.statistics import wilson_interval
 
 CHECKPOINT, FORMAT_VERSION = "checkpoint.safetensors", 1
+#: Settings that may change when a run goes on: they say how long, and what is left of it.
+FREE = ("steps", "keep")
 #: Episodes over which the success of practice is told.
 RECENT = 20
 #: Prefix of the best actor's tensors in a checkpoint.
@@ -217,7 +219,7 @@ class Refiner:
         ):
             self._read_back(store)
             self._go_on(store, log, progress)
-        if self.config.evaluate_episodes:
+        if self.config.evaluate_episodes and self.config.keep == "best":
             self.learner.restore_actor(self._best)
         return RefineResult(self._position.steps, self._position.episodes, self._position)
 
@@ -429,7 +431,7 @@ class Refiner:
         told, tensors = read_checkpoint(path)
         config = to_mapping(from_mapping(RefineConfig, told["config"], str(path)))
         own = to_mapping(self.config)
-        changed = sorted(key for key in own if own[key] != config[key] and key != "steps")
+        changed = sorted(key for key in own if own[key] != config[key] and key not in FREE)
         if changed:
             raise InputError(
                 f"The run in {self._folder} was begun with other settings ({', '.join(changed)} differ); "

@@ -121,6 +121,18 @@ def test_a_correction_that_makes_it_worse_is_taken_back(
     assert not policy.actor.last.bias.any()
 
 
+def test_the_last_correction_is_left_where_that_is_asked_for(
+    base: Path, demonstrations: Path, tmp_path: Path
+) -> None:
+    config = short(steps=200, evaluate_every=100, keep="last")
+    policy = refine(tmp_path / "last", base, demonstrations, config)
+    _, tensors, _ = end_of(tmp_path / "last")
+    assert torch.equal(policy.actor.first.weight, tensors["policy.actor.first.weight"])
+    other = dataclasses.replace(config, keep="best")
+    policy = refine(tmp_path / "last", base, demonstrations, other, resume=True)
+    assert torch.equal(policy.actor.first.weight, tensors["best.first.weight"])
+
+
 def test_without_any_success_it_says_so(base: Path, tmp_path: Path) -> None:
     class Hopeless(Arena):
         def play(self, policy, seed):
