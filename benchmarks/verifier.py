@@ -4,7 +4,7 @@ Broken: the faults of `sim.generative.faults`, applied in turn to generated task
 known. Sound: generated tasks under another seed, so that every scene is one that no gate has seen. A task is
 called broken when it falls at any gate (novelty is not asked).
 
-python benchmarks/verifier.py out/generated [--count 100] [--seed 0]
+python benchmarks/verifier.py out/generated [--count 100] [--sound 100] [--seed 0]
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def main() -> None:
     )
     parser.add_argument("tasks", type=Path)
     parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--sound", type=int, default=100, help="sound tasks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path, help="one line of JSON for each task")
     args = parser.parse_args()
@@ -89,7 +90,7 @@ def main() -> None:
         shown[name] += 1
         caught[name] += not verdict.accepted
         gates[name][verdict.gate or "none"] += 1
-    controls = [ask("sound", task) for task in sound(tasks, args.count, args.seed)]
+    controls = [ask("sound", task) for task in sound(tasks, args.sound, args.seed)]
     refused = [verdict for verdict in controls if not verdict.accepted]
     total, hits = shown.total(), caught.total()
     rows: list[tuple[object, ...]] = [

@@ -243,28 +243,31 @@ def free_spot(state: State, held: str) -> Array:
 def _free_part(state: State, furnished: Furnished, held: str) -> Array:
     """Where in a furnishing to put something: where what lies in it leaves room, or may come to need it.
 
-    The open fingers reach 5 cm to either side in y, so things share a container side by side in x: the first
-    goes to the near end, where the container is wide enough for another.
+    The open fingers reach 5 cm to either side in y, so things share a container side by side in x where it is
+    wide enough: the first goes to the near end. Elsewhere the first goes to the middle, and the next as far
+    from it as can be.
     """
-    reach = np.clip(furnished.half - 0.6 * state.bodies[held].width, 0.0, 0.05)
-    if furnished.kind == "drawer":
-        reach[1] = min(reach[1], 0.02)  # the rest of it is under the cabinet
-    if furnished.rim == 0 or reach[0] < SHARED:
-        return furnished.aim
     inside = [
         body.position
         for body in state.bodies.values()
         if body.name != held and predicates.inside(state, body.name, furnished.name)
     ]
+    reach = np.clip(furnished.half - 0.6 * state.bodies[held].width, 0.0, 0.06)
+    if furnished.kind == "drawer":
+        reach[1] = min(reach[1], 0.02)  # the rest of it is under the cabinet
+    wide = bool(reach[0] >= SHARED)
+    if furnished.rim == 0 or not (inside or wide):
+        return furnished.aim
+    aside = 0.5 if wide else 1.0
+
+    def room(spot: Array) -> float:
+        return min((abs(x - spot[0]) + aside * abs(y - spot[1]) for x, y, _ in inside), default=0.0)
+
     spots = [
         furnished.aim + np.array([x, y, 0.0])
         for x in np.linspace(-reach[0], reach[0], 5)
         for y in (0.0, -reach[1], reach[1])
     ]
-
-    def room(spot: Array) -> float:
-        return min((abs(x - spot[0]) + 0.5 * abs(y - spot[1]) for x, y, _ in inside), default=0.0)
-
     return max(spots, key=room)
 
 
@@ -278,12 +281,13 @@ def _distance_to(area: tuple[float, float, float, float], spot: Array) -> float:
 def surface(args: Mapping[str, str]) -> str:
     """What kind of place an object is put in or on: a key of `RELEASE`."""
     if args["relation"] == "in":
-        return "drawer" if args["target"].endswith("drawer") else "bowl"
+        kind = args["target"].split()[-1]
+        return kind if kind in RELEASE else "bowl"
     return "table" if args["target"] == "table" else "object"
 
 
 #: How far above its resting height an object is let go, m.
-RELEASE = {"drawer": 0.035, "bowl": 0.02, "table": 0.004, "object": 0.006}
+RELEASE = {"drawer": 0.035, "bowl": 0.02, "table": 0.004, "object": 0.006, "chest": 0.034}
 #: A container that is this much wider than a thing, m to either side, is shared from the near end on.
 SHARED = 0.02
 #: The tool above a button: with the cap at its stop, and clear of it, m.
