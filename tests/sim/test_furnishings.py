@@ -69,6 +69,28 @@ def test_things_are_put_in_containers_and_on_supports(world: TabletopWorld, kind
     assert not scene_graph(world.state()).holds(parse("on(red block, table)"))
 
 
+@pytest.mark.parametrize("kind", ["box", "crate", "rack"])
+def test_two_things_share_a_container(world: TabletopWorld, kind: str) -> None:
+    other = ObjectSpec("cylinder", "green", "small", (0.56, -0.20, 0.0225))
+    world.reset(furnished(kind, thing("block"), other, share=1.0 if kind == "box" else 0.0))
+    calls = []
+    for name in ("red block", "green cylinder"):
+        place = {"object": name, "relation": "in", "target": f"blue {kind}"}
+        calls += [SkillCall("pick", {"object": name}), SkillCall("place", place)]
+    if kind == "box":
+        calls.append(SkillCall("close", {"target": "blue box"}))
+    assert does(world, *calls)
+    inside = parse(f"in(red block, blue {kind}) and in(green cylinder, blue {kind})")
+    assert scene_graph(world.state()).holds(inside)
+
+
+def test_a_large_cylinder_stands_under_a_lid(world: TabletopWorld) -> None:
+    world.reset(furnished("chest", thing("cylinder"), share=1.0))
+    place = {"object": "red cylinder", "relation": "in", "target": "blue chest"}
+    put = (SkillCall("pick", {"object": "red cylinder"}), SkillCall("place", place))
+    assert does(world, *put, SkillCall("close", {"target": "blue chest"}))
+
+
 def test_buttons_are_told_apart_by_their_colour(world: TabletopWorld) -> None:
     buttons = (FurnishingSpec("button", "blue", (0.45, 0.0)), FurnishingSpec("button", "green", (0.58, 0.0)))
     world.reset(Scene((), furnishings=buttons, without=("button",)))
