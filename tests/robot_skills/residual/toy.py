@@ -41,9 +41,9 @@ BASE = BCConfig(
 RESIDUAL = ResidualConfig(bound=0.3, gripper_bound=0.5, coming=2, width=32, heads=3, gate=Gate())
 LEARNER = LearnerConfig(batch_size=64, updates=1, warm_up=100, gamma=0.95, n_step=3)
 REFINE = RefineConfig(
-    steps=400,
+    steps=300,
     fill=6,
-    evaluate_every=300,
+    evaluate_every=200,
     evaluate_episodes=6,
     checkpoint_every=60,
     policy=RESIDUAL,
