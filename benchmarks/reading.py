@@ -29,7 +29,7 @@ from planners.hazards import hazards
 from planners.phrasing.author import write_triples
 from planners.phrasing.templates import count
 from planners.planner import Planner
-from planners.proposer import Proposal
+from planners.proposer import Proposal, follows_rules
 from planners.reader import ADAPTER, TunedModel, read
 from planners.reading import read_command
 from robot_skills.library import SkillLibrary
@@ -113,16 +113,23 @@ def right(said: Said, case: Case) -> bool:
     return bool(normal(said) == normal(case.right))
 
 
-POLICIES: dict[str, Callable[[Said, Said], Said]] = {
-    "rules": lambda tuned, rules: rules,
-    "tuned": lambda tuned, rules: rules if tuned is None else tuned,
-    "rules first": lambda tuned, rules: tuned if isinstance(rules, str) and tuned is not None else rules,
-    "tuned, its refusals only where the rules have no goal": lambda tuned, rules: (
-        rules if tuned is None or (isinstance(tuned, str) and not isinstance(rules, str)) else tuned
-    ),
-    "where they agree, else a refusal": lambda tuned, rules: (
-        tuned if normal(tuned) == normal(rules) else "refused"
-    ),
+def _tuned(command: str, tuned: Said, rules: Said) -> Said:
+    return rules if tuned is None else tuned
+
+
+def _rules_first(command: str, tuned: Said, rules: Said) -> Said:
+    return _tuned(command, tuned, rules) if isinstance(rules, str) else rules
+
+
+def _rules_where_plain(command: str, tuned: Said, rules: Said) -> Said:
+    return (_rules_first if follows_rules(command) else _tuned)(command, tuned, rules)
+
+
+POLICIES: dict[str, Callable[[str, Said, Said], Said]] = {
+    "rules": lambda command, tuned, rules: rules,
+    "tuned": _tuned,
+    "rules where they find a goal": _rules_first,
+    "rules where they find a goal and no word turns the meaning": _rules_where_plain,
 }
 
 
@@ -157,7 +164,9 @@ def main() -> None:
             row = rows.setdefault(group, Row(dict.fromkeys(POLICIES, 0), dict.fromkeys(POLICIES, 0)))
             row.of += 1
             for name, policy in POLICIES.items():
-                said = planned(policy(tuned, rules), case, lambda found: Planner(skills, Fixed(found)))
+                said = planned(
+                    policy(case.command, tuned, rules), case, lambda found: Planner(skills, Fixed(found))
+                )
                 row.right[name] += right(said, case)
                 row.wrong_goals[name] += not isinstance(said, (str, type(None))) and not right(said, case)
         if not right(planned(tuned, case, lambda found: Planner(skills, Fixed(found))), case):

@@ -109,7 +109,8 @@ class Rows:
     def __init__(self, tokenizer: Any, length: int) -> None:
         self._tokenizer, self._length = tokenizer, length
 
-    def _ids(self, text: str) -> list[int]:
+    def ids(self, text: str) -> list[int]:
+        """The tokens of a text, with nothing put before or after it."""
         return list(self._tokenizer(text, add_special_tokens=False).input_ids)
 
     def batch(self, rows: Sequence[Sequence[Triple]]) -> Batch:
@@ -129,11 +130,11 @@ class Rows:
 
     def _row(self, row: Sequence[Triple]) -> tuple[list[int], list[int], list[int], list[bool]]:
         """Tokens, positions, which block each belongs to (0 is the scene), and which are answers."""
-        tokens = self._ids(describe(row[0].scene))
+        tokens = self.ids(describe(row[0].scene))
         start = len(tokens)
         positions, blocks, asked = list(range(start)), [0] * start, [False] * start
         for number, triple in enumerate(row, start=1):
-            said, answer = self._ids(prompt(triple.command)), self._ids(f" {triple.answer}\n")
+            said, answer = self.ids(prompt(triple.command)), self.ids(f" {triple.answer}\n")
             length = len(said) + len(answer)
             if number > 1 and len(tokens) + length > self._length:
                 continue

@@ -7,19 +7,21 @@ looked up, and the language model writes the goal over letters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from planners import reader as tuned
 from planners.chat import ChatModel, Completion, Prompt
-from planners.compact import Answer, Ask, Goal
+from planners.compact import Answer, Ask, Goal, normalised
 from planners.embedded import EmbeddedModel
 from planners.examples import ExampleBank, bank
 from planners.goal_form import GoalForm, refusal_for
 from planners.hazards import Hazards, hazards
 from planners.reader import AnswerModel, Written, read, tuned_model
 from planners.reading import read_command
+from planners.vocabulary import TURNS
 from robot_skills.embedding import sentence_embedding
 from robot_skills.logic import Formula
 from robot_skills.scene_graph import SceneGraph
@@ -99,11 +101,17 @@ class LanguageModelProposer:
         danger = self._dangers.reason(command, scene)
         if danger is not None:
             return Proposal(None, f"I will not do that: {danger}.", proposer="hazard rules")
-        if self._reader is not None:
-            answer, written = read(self._reader, command, scene)
-            if answer is not None and written is not None:
-                return _answered(answer, written, scene, self._reader.name)
-        return self._by_rules(command, scene)
+        if self._reader is None or (follows_rules(command) and self._goals(command, scene)):
+            return self._by_rules(command, scene)
+        answer, written = read(self._reader, command, scene)
+        if answer is None or written is None:
+            return self._by_rules(command, scene)
+        return _answered(answer, written, scene, self._reader.name)
+
+    def _goals(self, command: str, scene: SceneGraph) -> bool:
+        """Whether the rules find a goal."""
+        reading = read_command(command, scene)
+        return not (reading.refused or reading.question) and bool(GoalForm(reading, scene).sound_goals(1))
 
     def _by_rules(self, command: str, scene: SceneGraph) -> Proposal:
         reading = read_command(command, scene)
@@ -135,6 +143,11 @@ class LanguageModelProposer:
             prompt_tokens=sum(each.prompt_tokens for each in completions),
             tokens=sum(each.tokens for each in completions),
         )
+
+
+def follows_rules(command: str) -> bool:
+    """Whether a command holds no word that turns the meaning of others, which the rules do not follow."""
+    return not TURNS & set(re.findall(r"[a-z']+", normalised(command)))
 
 
 def _answered(answer: Answer, written: Written, scene: SceneGraph, name: str) -> Proposal:

@@ -101,6 +101,15 @@ ELSEWHERE = frozenset(
     {"next to", "close to", "near", "beside", "between", "under", "underneath", "below", "behind", "front of"}
 )
 PROHIBITIONS = frozenset({"don't", "dont", "never", "without", "avoid", "not", "nothing"})
+#: Words that turn what is said around them: the rules read a command right only without them.
+TURNS = _words(
+    """
+    if unless otherwise else whether provided assuming case not no nor isn't aren't don't dont doesn't didn't
+    shouldn't mustn't can't cannot couldn't won't isnt forbid instead rather actually except but excepted
+    excluding minus save bar besides other others when while wait sorry oops never without avoid mean meant
+    scratch forget cancel correction stop better nothing neither system instructions instruction prompt rules
+    """
+)
 COURTESY = _words(
     """
     please kindly now hey hi hello robot thanks thank just then first finally next afterwards again ok

@@ -242,7 +242,7 @@ class Author:
     def plain(self) -> tuple[str, Answer] | None:
         """One to three steps as most people say them."""
         self.speaker.plain = True
-        count = self.rng.choices((1, 2, 3), (7, 2, 1))[0]
+        count = self.rng.choices((1, 2, 3), (5, 3, 1.5))[0]
         steps = [sample_literal(self.rng, self.scene)] if count == 1 else self._steps(count)
         certain = [step for step in steps or [] if step is not None]
         goal = composed(certain)
