@@ -216,7 +216,7 @@ def prompt(command: str) -> str:
 def words_of(command: str) -> list[str]:
     """The words that a refusal may be about, without the marks around them."""
     bare = (word.strip('.,;:!?"()[]*') for word in normalised(command).split()[:_LONGEST_READ])
-    return [word for word in bare if word]
+    return [word for word in bare if word and word.isprintable()]
 
 
 def spans(command: str) -> list[str]:

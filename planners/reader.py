@@ -120,9 +120,9 @@ def read(model: AnswerModel, command: str, scene: SceneGraph) -> tuple[Answer | 
     written = model.write(command, scene)
     try:
         answer = parse_answer(written.text)
-    except InputError:  # cut off at the most tokens
+        return (answer if sound(answer, scene) else None), written
+    except InputError:  # cut off at the most tokens, or a name that reads as an answer's marks do
         return None, written
-    return (answer if sound(answer, scene) else None), written
 
 
 def sound(answer: Answer, scene: SceneGraph) -> bool:

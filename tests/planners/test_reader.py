@@ -103,6 +103,16 @@ def test_what_is_no_answer(text: str) -> None:
 def test_a_command_is_read_in_plain_letters() -> None:
     assert normalised("  Put “IT”\n down… don’t ") == 'put "it" down… don\'t'
     assert spans("Pick up the cup!")[:4] == ["pick", "pick up", "pick up the", "pick up the cup"]
+    assert spans('\x07 \x00 "cup"\x7f ?') == []
+
+
+def test_names_that_read_like_marks_do_no_harm(skills: Mapping[str, Skill]) -> None:
+    """A thing called "a & b" cannot be told from two things: the rules are asked."""
+    scene = make_scene(("red block", "a & b block"))
+    proposer = LanguageModelProposer(ScriptedModel(), reader=Says("holding(a & b block)"))
+    result = Planner(skills, proposer).plan("what about the red block being in the drawer", scene)
+    assert result.proposal is not None
+    assert result.proposal.proposer == "scripted"
 
 
 @pytest.mark.parametrize(
