@@ -13,6 +13,7 @@ from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 from sim.experts.expert import free_spot
 from sim.generative.goal import literals
 from sim.generative.trial import still
+from sim.tabletop import predicates
 from sim.tabletop.fixtures import DRAWER_GAP
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.predicates import HEADINGS, TRAVEL
@@ -182,7 +183,16 @@ def _displaced(state: State, atom: Atom) -> Iterator[tuple[str, State]]:
         return
     centre, reach = _extent(state, place)
     aside = centre + np.array([0.0, -(reach + body.width / 2 + 0.02), 0.0])
-    yield "2 cm beside it", _moved(state, name, _down(replace(body, position=aside)))
+    beside = _moved(state, name, _down(replace(body, position=aside)))
+    if not any(predicates.inside(beside, name, other) for other in _containers(state) if other != place):
+        yield "2 cm beside it", beside  # where that is not in the next container, which may be as good
+
+
+def _containers(state: State) -> Iterator[str]:
+    """Everything that things may lie in."""
+    yield from (body.name for body in state.bodies.values() if body.kind == "bowl")
+    yield from (item.name for item in state.furnishings.values() if item.rim > 0)
+    yield "drawer"
 
 
 def _equivalent(state: State, atom: Atom, rng: np.random.Generator) -> Iterator[tuple[str, State]]:
