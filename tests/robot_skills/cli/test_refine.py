@@ -12,6 +12,7 @@ from rich.console import Console
 
 from robot_skills.cli.main import main
 from robot_skills.policies.bc import BCConfig, BCPolicy
+from robot_skills.policies.registry import load_policy
 from robot_skills.residual.policy import ResidualPolicy
 
 pytest.importorskip("metaworld")
@@ -115,3 +116,20 @@ def test_a_base_that_never_succeeds_ends_with_1(base: Path, tmp_path: Path, caps
     given += ["--config", str(tmp_path / "settings.yaml"), "--time-limit", "10", "--steps", "50"]
     assert main(given) == 1
     assert "--demonstrations" in capsys.readouterr().err
+
+
+def test_distilling_takes_a_refined_skill_that_succeeds(base: Path, tmp_path: Path, capsys) -> None:
+    given = ["--env", "metaworld:reach-v3", "-o", str(tmp_path / "store"), "--local", "--time-limit", "5"]
+    assert main(["distill", str(base), *given]) == 2
+    assert "no refined policy" in capsys.readouterr().err
+    ResidualPolicy(base=load_policy(base)).save_pretrained(tmp_path / "refined")
+    assert main(["distill", str(tmp_path / "refined"), *given]) == 2
+    assert "write a training recipe" in capsys.readouterr().err
+    (tmp_path / "refined" / "training.json").write_text(json.dumps({"base": str(base)}))
+    known = {"name": "reach", "data": ["reach"], "policy": {"name": "bc"}}
+    (base / "training.json").write_text(json.dumps({"recipe": known}))
+    try:
+        assert main(["distill", str(tmp_path / "refined"), *given, "--episodes", "1"]) == 2
+    finally:
+        (base / "training.json").unlink()
+    assert "one in four" in capsys.readouterr().err
