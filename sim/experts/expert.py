@@ -258,15 +258,14 @@ def _free_part(state: State, furnished: Furnished, held: str) -> Array:
     wide = bool(reach[0] >= SHARED)
     if furnished.rim == 0 or not (inside or wide):
         return furnished.aim
-    aside = 0.5 if wide else 1.0
 
     def room(spot: Array) -> float:
-        return min((abs(x - spot[0]) + aside * abs(y - spot[1]) for x, y, _ in inside), default=0.0)
+        return min((abs(x - spot[0]) + abs(y - spot[1]) for x, y, _ in inside), default=0.0)
 
     spots = [
         furnished.aim + np.array([x, y, 0.0])
         for x in np.linspace(-reach[0], reach[0], 5)
-        for y in (0.0, -reach[1], reach[1])
+        for y in ((0.0,) if wide else (0.0, -reach[1], reach[1]))
     ]
     return max(spots, key=room)
 
