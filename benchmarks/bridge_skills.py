@@ -59,7 +59,7 @@ class Deployment:
     """The simulated arm in a process, and ours connected to it."""
 
     def __init__(self, settings: ArmSettings, skill: Skill, policy: Any) -> None:
-        self._skill, self._policy = skill, policy
+        self._skill, self._chunks = skill, LocalChunks(policy, threaded=True)
         self._transport = open_transport(settings.transport)
         self._reports: list[dict[str, Any]] = []
         self._transport.subscribe(
@@ -73,7 +73,7 @@ class Deployment:
         """As `direct`."""
         self._begin(seed)
         call = SkillCall.parse(self._reports[-1]["call"])
-        chunks = ForeseenChunks(LocalChunks(self._policy, threaded=True), self.arm)
+        chunks = ForeseenChunks(self._chunks, self.arm)
         self.arm.emergency("The next episode begins.")
         time.sleep(0.3)
         self.arm.resume()

@@ -302,7 +302,8 @@ class RosArm:
         with self._lock:
             self._check_moving()
             if joints is not None:
-                self.controller.player.aim(Target(self._next, self._step, joints, following))
+                reached = begins + self._settings.reach * self._step
+                self.controller.player.aim(Target(reached, self._step, joints, following))
         self._set_grip(bool(action[6] > 0))
         self._sleep_until(self._next)
 

@@ -222,6 +222,7 @@ class ArmSettings:
     Attributes:
         joint_states: topic.
         control_rate: actions a second, as the policies were trained, Hz.
+        reach: share of a control step in which an action's target is to be reached; small is eager.
     """
 
     name: str
@@ -234,6 +235,7 @@ class ArmSettings:
     cameras: Mapping[str, CameraSettings] = field(default_factory=dict)
     joint_states: str = "/joint_states"
     control_rate: float = 10.0
+    reach: float = 1.0
 
     def __post_init__(self) -> None:
         names = [joint.name for joint in self.joints]
@@ -242,6 +244,8 @@ class ArmSettings:
         posture = self.kinematics.posture
         if posture and len(posture) != len(names):
             raise InputError(f"posture holds a number for each of {len(names)} joints, not {len(posture)}.")
+        if not 0.1 <= self.reach <= 1.0:
+            raise InputError(f"reach is a share of a control step, 0.1 to 1, not {self.reach:g}.")
         if not 1.0 <= self.control_rate <= self.controller.rate:
             raise InputError(f"control_rate is 1 Hz up to the controller's rate, not {self.control_rate:g}.")
 

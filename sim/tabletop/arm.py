@@ -26,9 +26,6 @@ UPPER = (2.9671, 1.8326, 2.9671, 0.0, 2.9671, 3.8223, 2.9671)
 EFFORT = (87.0, 87.0, 87.0, 87.0, 30.0, 30.0, 30.0)
 #: Found by trial: stiff enough to track 0.5 m/s, soft enough not to ring.
 POSITION_GAIN, VELOCITY_GAIN = 0.15, 1.0
-#: Of servos that are given a new position every step, at half the pace that skills were learned at: soft, so
-#: that the hand trails a command by as much as it did then, which policies have learned to see.
-SERVO_GAIN = 0.1
 GRIP_FORCE, FINGER_FRICTION, FINGER_TRAVEL = 25.0, 2.0, 0.04
 #: The commanded pose stays this close to the measured one, m an axis.
 LEASH = 0.06
@@ -133,7 +130,7 @@ class Arm:
         self.joints = joints
         self._client.setJointMotorControlArray(
             self.body, JOINTS, self._client.POSITION_CONTROL, targetPositions=joints.tolist(),
-            forces=EFFORT, positionGains=[SERVO_GAIN] * 7, velocityGains=[VELOCITY_GAIN] * 7,
+            forces=EFFORT, positionGains=[POSITION_GAIN] * 7, velocityGains=[VELOCITY_GAIN] * 7,
         )  # fmt: skip
         self._drive_fingers()
 

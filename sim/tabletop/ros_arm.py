@@ -50,7 +50,7 @@ from sim.tabletop.world import TIME_STEP, Array, TabletopWorld
 log = logging.getLogger(__name__)
 
 #: Physics steps between two joint states (60 Hz), two images of a camera (15 Hz) and two reports (6 Hz).
-STATE_STEPS, IMAGE_STEPS, REPORT_STEPS = 2, 8, 20
+STATE_STEPS, IMAGE_STEPS, REPORT_STEPS = 2, 4, 20
 #: So far behind the clock, time stands still instead of being made up for, s.
 BEHIND = 0.2
 

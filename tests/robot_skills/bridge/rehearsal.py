@@ -33,11 +33,23 @@ def new_domain() -> TransportSettings:
     return TransportSettings(kind="memory", domain=next(_domains) % 200)
 
 
+#: The real arm's limits: rad/s, rad/s², and a cautious jerk, rad/s³.
+SPEEDS, ACCELERATIONS, JERK = (2.175,) * 4 + (2.61,) * 3, (15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0), 600.0
+
+
 def panda(**safety: object) -> ArmSettings:
-    """The tabletop's arm, its URDF read from the file; `safety` changes its safety settings."""
+    """A Panda with a real one's limits, its URDF read from the file; `safety` changes its safety settings."""
     read = ArmSettings.read("tabletop")
+    joints = tuple(
+        dataclasses.replace(joint, velocity=speed, acceleration=acceleration, jerk=JERK)
+        for joint, speed, acceleration in zip(read.joints, SPEEDS, ACCELERATIONS, strict=True)
+    )
     return dataclasses.replace(
         read,
+        joints=joints,
+        control_rate=5.0,
+        reach=1.0,
+        controller=dataclasses.replace(read.controller, rate=100.0, horizon=3),
         kinematics=dataclasses.replace(read.kinematics, urdf=str(URDF)),
         safety=dataclasses.replace(read.safety, **safety),  # type: ignore[arg-type]
     )
