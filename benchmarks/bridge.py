@@ -74,6 +74,8 @@ def there_and_back(
 
 def spread(values: Any) -> list[str]:
     """How many, the median, p99 and the longest, ms."""
+    if not len(values):
+        return ["0", "-", "-", "-"]
     middle, high = np.percentile(values, (50, 99))
     return [str(len(values)), f"{middle:.2f}", f"{high:.2f}", f"{values.max():.1f}"]
 
@@ -107,6 +109,7 @@ def main() -> None:
             rows.append([kind, "640 x 480 RGB at 30 Hz and back", *images])
             transport.close()
             rows.append([kind, "joint state in, trajectory out", "-", *chain(settings, 20.0)])
+            print(*rows[-3:], sep="\n", flush=True)
     load = os.getloadavg()[0]
     write_report(
         "bridge",

@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(
     not ros.PYTHON, reason="run tests/peers/ros.sh, which makes ROS's environment"
 )
 _domains = itertools.count(60 + os.getpid() % 20)
-#: The longest that a command goes on after it was sent, s: a tick, the way to rest of the tabletop's joints
-#: from their full speed, and three times the lag of its soft servos.
-TIME_OUT = 0.01 + 0.30 + 0.25
+#: The longest that a command goes on after it was sent, s: a tick and its horizon, the way to rest from full
+#: speed, and three times the lag of the simulated servos.
+TIME_OUT = 0.10 + 0.06 + 0.17
 CHECKS = ("topics", "latched", "order", "services", "actions", "offered", "flood")
 
 
