@@ -2,8 +2,8 @@
 
 Why mink, of the three kept libraries: it solves the differential inverse kinematics as a quadratic program
 with the joints' limits in it (1 ms a step here), and MuJoCo gives forward kinematics in microseconds, for the
-rules that look at every tick. pytorch-kinematics takes a millisecond for a Jacobian and has no limits;
-Pinocchio is as fast, and its wheels unpack to 330 MB (Boost).
+rules that look at every tick. pytorch-kinematics has no limits in its solver; Pinocchio would serve as well,
+and its wheels unpack to 330 MB (Boost).
 
 Meshes are not read: the shape of the arm, for self-collision, is the configuration's capsules.
 """
