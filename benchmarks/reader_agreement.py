@@ -71,8 +71,8 @@ def main() -> None:
         [
             "# torch and llama.cpp",
             "",
-            f"`python benchmarks/reader_agreement.py`: the likeliest token at {len(texts)} places of "
-            f"{args.commands} held-out commands, step {run.step} of the tuning.",
+            f"`python benchmarks/reader_agreement.py --commands {args.commands}`: the likeliest token at "
+            f"{len(texts)} places of {args.commands} held-out commands, step {run.step} of the tuning.",
             "",
             "| llama.cpp | same likeliest token | log-probability off, mean | most |",
             "|---|---|---|---|",

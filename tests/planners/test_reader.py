@@ -24,7 +24,7 @@ from planners.compact import (
 )
 from planners.planner import Planner, PlanResult
 from planners.proposer import LanguageModelProposer
-from planners.reader import ADAPTER, TunedModel, Written, refusal_for, sound
+from planners.reader import ADAPTER, TunedModel, Written, read, refusal_for, sound
 from robot_skills.errors import InputError
 from robot_skills.logic import parse
 from robot_skills.scene_graph import SceneGraph
@@ -244,13 +244,18 @@ def test_a_missing_adapter_is_one_clear_line(tmp_path) -> None:  # type: ignore[
     [
         ("i'd like the yellow ball to end up in the drawer please", "in(yellow ball, drawer)"),
         ("the door ought to be closed", "closed(door)"),
-        ("put the yellow ball in the drawer and then shut it", "in(yellow ball, drawer) and closed(drawer)"),
+        ("kill the light", "not pressed(button)"),
     ],
 )
-def test_the_tuned_model_reads(command: str, goal: str, skills: Mapping[str, Skill]) -> None:
+def test_the_tuned_model_reads(command: str, goal: str) -> None:
+    answer, _ = read(TunedModel(), command, SCENE)
+    assert isinstance(answer, Goal)
+    assert answer.formula() == parse(goal)
+
+
+@needs_model
+@pytest.mark.skipif(not ADAPTER.is_file(), reason="this checkout has no adapter")
+def test_the_tuned_model_is_asked_where_the_rules_do_not_follow() -> None:
     proposer = LanguageModelProposer(chat_model("embedded"))
-    result = Planner(skills, proposer).plan(command, SCENE)
-    assert str(result.goal) == goal
-    assert result.verified
-    assert result.proposal is not None
-    assert "reader.gguf" in result.proposal.proposer
+    assert "reader.gguf" in proposer.propose("unless the door is open, press the button", SCENE).proposer
+    assert "reader.gguf" not in proposer.propose("press the button", SCENE).proposer
