@@ -14,6 +14,7 @@ import hashlib
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -271,7 +272,8 @@ def start_ray(address: str | None = None) -> _Runtime:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Ray's workers run at niceness 15 by default: on a busy machine a robot would wait minutes for a chunk.
     os.environ.setdefault("RAY_worker_niceness", "0")
-    if address and _has_token():
+    loaded = "ray" in sys.modules
+    if address and _has_token() and not loaded:
         # A cluster that finds a token asks for it, and one that `robot-skills serve` starts makes one; who
         # joins has to say that it brings it along.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -279,6 +281,8 @@ def start_ray(address: str | None = None) -> _Runtime:
     owned = not ray.is_initialized()
     if owned:
         _knock(address)
+        if address and loaded:
+            _bring_token()
         # The actors reserve no CPU (one skill moves at a time), so one worker to start with is enough.
         own = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
         try:
@@ -293,6 +297,19 @@ def start_ray(address: str | None = None) -> _Runtime:
             what = f"No Ray cluster answers at {address}" if address else "Ray did not start on this machine"
             raise InputError(f"{what}: {_cause(error)} --local runs the skills without Ray.") from error
     return _Runtime(ray, owned, str(ray.get_runtime_context().gcs_address))
+
+
+def _bring_token() -> None:
+    """Say that a token is brought along, where Ray has been loaded, and has read what was said, already.
+
+    In the environment alone, only clusters that this process starts would hear of it, and ask it for what it
+    does not bring.
+    """
+    try:
+        from ray._private.authentication import authentication_token_setup as setup
+    except ImportError:  # a Ray that knows no tokens, or keeps them elsewhere
+        return
+    setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def _has_token() -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,40 @@ def test_an_address_where_nobody_listens_is_bad_input(library: SkillLibrary, clu
         with pytest.raises(InputError, match="No Ray cluster answers"):
             _knock(address)
     assert time.monotonic() - began < 10.0
+
+
+#: Ray is loaded before anybody speaks of a cluster elsewhere; then this process has one of its own.
+LOADED_FIRST = """
+import ray
+from robot_skills.errors import InputError
+from robot_skills.serving import start_ray
+from robot_skills.training.parallel import map_in_order
+from tests.robot_skills.test_serving import Twice
+
+try:
+    start_ray("127.0.0.1:1")
+except InputError as error:
+    print(error)
+print(list(map_in_order(Twice(), [1, 2], 2, False)))
+"""
+
+
+class Twice:
+    """Makes the function that doubles."""
+
+    def __call__(self) -> Callable[[int], int]:
+        return lambda number: 2 * number
+
+
+def test_a_cluster_of_ones_own_after_one_elsewhere_that_asks_for_a_token(tmp_path: Path) -> None:
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("1" * 64)
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment.pop("RAY_AUTH_MODE", None)
+    command = [sys.executable, "-c", LOADED_FIRST]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert "No Ray cluster answers at 127.0.0.1:1" in told.stdout, told.stderr
+    assert told.stdout.splitlines()[-1] == "[2, 4]", told.stderr
 
 
 def test_skills_of_one_policy_share_an_actor(tmp_path: Path, cluster: Cluster) -> None:
