@@ -170,3 +170,14 @@ def check_action(action: Float, space: ActionSpace = OSC_POSE) -> Float:
     if not np.isfinite(action).all():
         raise ValueError(f"An action holds finite numbers, not {action.tolist()}.")
     return np.clip(action, np.array(space.low, np.float32), np.array(space.high, np.float32))
+
+
+def rotation_from_vector(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rotation matrix, (3, 3), of a rotation vector (3,) rad (Rodrigues)."""
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-12:
+        return np.eye(3)
+    x, y, z = vector / angle
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    turn: NDArray[np.float64] = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    return turn

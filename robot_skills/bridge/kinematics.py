@@ -20,7 +20,7 @@ import numpy as np
 from robot_skills.bridge.motion import Array
 from robot_skills.bridge.settings import ArmSettings
 from robot_skills.errors import InputError, require, unknown
-from robot_skills.robot import ROTATION_SCALE, TRANSLATION_SCALE, Float
+from robot_skills.robot import ROTATION_SCALE, TRANSLATION_SCALE, Float, rotation_from_vector
 
 #: Steps of the inverse kinematics, and where it is close enough: m and rad.
 ITERATIONS, CLOSE = 8, 2e-4
@@ -246,19 +246,8 @@ class ToolGoal:
         wanted = np.clip(position + move, measured[0] - self._leash, measured[0] + self._leash)
         wanted = np.clip(wanted, self._low, self._high)
         if np.any(action[3:6]):
-            rotation = rotation_of(ROTATION_SCALE * action[3:6].astype(float)) @ rotation
+            rotation = rotation_from_vector(ROTATION_SCALE * action[3:6].astype(float)) @ rotation
         return wanted, rotation
-
-
-def rotation_of(vector: Array) -> Array:
-    """The rotation matrix, (3, 3), of a rotation vector (3,) rad (Rodrigues)."""
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-12:
-        return np.eye(3)
-    x, y, z = vector / angle
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    turn: Array = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
-    return turn
 
 
 def segment_distance(one: Array, other: Array) -> float:

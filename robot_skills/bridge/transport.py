@@ -11,6 +11,8 @@ import importlib
 import importlib.metadata
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -57,6 +59,18 @@ COMMANDS, SENSORS, LATCHED = Quality(1), Quality(5, reliable=False), Quality(1, 
 STREAM = Quality(1000)
 #: Of joint states: old ones are worth nothing.
 STATES = Quality(10)
+
+
+def in_time(done: Future[M], timeout: float, action: str) -> M:
+    """The result of an action's goal.
+
+    Raises:
+        TransportError: there is none after `timeout` seconds.
+    """
+    try:
+        return done.result(timeout)
+    except FutureTimeoutError:
+        raise TransportError(f"{action} has no result after {timeout:g} s.") from None
 
 
 class Goal(Protocol):

@@ -14,7 +14,7 @@ import pybullet
 from numpy.typing import NDArray
 from pybullet_utils.bullet_client import BulletClient
 
-from robot_skills.robot import ROTATION_SCALE, TRANSLATION_SCALE, Float
+from robot_skills.robot import ROTATION_SCALE, TRANSLATION_SCALE, Float, rotation_from_vector
 
 Array = NDArray[np.float64]
 
@@ -192,17 +192,6 @@ def quaternion(rotation: Array) -> list[float]:
         result[k] = rotation[k, i] + rotation[i, k]
         result[3] = rotation[k, j] - rotation[j, k]
     return list(result / np.linalg.norm(result))
-
-
-def rotation_from_vector(vector: Array) -> Array:
-    """Rotation matrix, (3, 3), of a rotation vector (Rodrigues)."""
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-12:
-        return np.eye(3)
-    x, y, z = vector / angle
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    turn: Array = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
-    return turn
 
 
 def _skew_part(rotation: Array) -> Array:

@@ -35,7 +35,7 @@ from robot_skills.bridge.schema import (
     ros_name,
 )
 from robot_skills.bridge.settings import TransportSettings
-from robot_skills.bridge.transport import COMMANDS, STREAM, Execute, Quality, TransportError
+from robot_skills.bridge.transport import COMMANDS, STREAM, Execute, Quality, TransportError, in_time
 from robot_skills.bridge.transports.dispatch import Dispatcher
 from robot_skills.errors import require
 
@@ -347,10 +347,7 @@ class _Goal:
 
     def result(self, timeout: float) -> tuple[int, Any]:
         """See `Goal`."""
-        try:
-            return self._done.result(timeout)
-        except FutureTimeoutError:
-            raise TransportError(f"{self._action} has no result after {timeout:g} s.") from None
+        return in_time(self._done, timeout, self._action)
 
     def cancel(self) -> None:
         """See `Goal`."""

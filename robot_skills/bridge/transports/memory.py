@@ -16,7 +16,15 @@ from typing import Any, TypeVar
 from robot_skills.bridge.cdr import decode, encode
 from robot_skills.bridge.schema import ActionType, ServiceType, ros_name
 from robot_skills.bridge.settings import TransportSettings
-from robot_skills.bridge.transport import ABORTED, COMMANDS, Execute, Goal, Quality, TransportError
+from robot_skills.bridge.transport import (
+    ABORTED,
+    COMMANDS,
+    Execute,
+    Goal,
+    Quality,
+    TransportError,
+    in_time,
+)
 from robot_skills.bridge.transports.dispatch import Dispatcher
 
 M = TypeVar("M")
@@ -182,9 +190,7 @@ class _MemoryGoal:
     def result(self, timeout: float) -> tuple[int, Any]:
         """See `Goal`."""
         try:
-            return self._done.result(timeout)
-        except FutureTimeoutError:
-            raise TransportError(f"{self._action} has no result after {timeout:g} s.") from None
+            return in_time(self._done, timeout, self._action)
         except TransportError:
             raise
         except Exception:

@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,6 +22,7 @@ from robot_skills.bridge.transport import (
     Execute,
     Quality,
     TransportError,
+    in_time,
 )
 from robot_skills.bridge.transports.dispatch import Dispatcher
 from robot_skills.errors import InputError
@@ -270,10 +270,7 @@ class _Goal:
 
     def result(self, timeout: float) -> tuple[int, Any]:
         """See `Goal`."""
-        try:
-            return self._done.result(timeout)
-        except FutureTimeoutError:
-            raise TransportError(f"{self._action} has no result after {timeout:g} s.") from None
+        return in_time(self._done, timeout, self._action)
 
     def cancel(self) -> None:
         """See `Goal`."""

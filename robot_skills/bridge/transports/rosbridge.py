@@ -29,7 +29,7 @@ from robot_skills.bridge.json_codec import from_json, to_json
 from robot_skills.bridge.messages import CompressedImage, Image
 from robot_skills.bridge.schema import ActionType, MessageError, ServiceType, ros_name
 from robot_skills.bridge.settings import TransportSettings
-from robot_skills.bridge.transport import ABORTED, COMMANDS, Execute, Quality, TransportError
+from robot_skills.bridge.transport import ABORTED, COMMANDS, Execute, Quality, TransportError, in_time
 from robot_skills.bridge.transports.dispatch import Dispatcher
 from robot_skills.errors import require
 
@@ -373,10 +373,7 @@ class _Sent:
 
     def result(self, timeout: float) -> tuple[int, Any]:
         """See `Goal`."""
-        try:
-            said = self._done.result(timeout)
-        except FutureTimeoutError:
-            raise TransportError(f"{self._action} has no result after {timeout:g} s.") from None
+        said = in_time(self._done, timeout, self._action)
         values, status = said.get("values"), said.get("status", ABORTED)
         if not isinstance(values, dict):
             raise TransportError(f"{self._action} rejected the goal: {values}")
