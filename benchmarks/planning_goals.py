@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from report import hardware
 
 from planners.chat import chat_model
 from planners.examples import Example, ExampleBank, bank
@@ -189,7 +190,7 @@ def main() -> None:
 def write(path: Path, cases: Path, model: str, rows: Sequence[str], wrong: Sequence[str]) -> None:
     load = os.getloadavg()[0]
     about = [line[2:] for line in cases.read_text().splitlines() if line.startswith("# ")]
-    where = f"{os.cpu_count()} x {_processor()}, Python {platform.python_version()}, load average {load:.1f}"
+    where = f"{hardware()}, Python {platform.python_version()}, load average {load:.1f}"
     lines = [
         "# From commands to goals",
         "",
@@ -212,13 +213,6 @@ def write(path: Path, cases: Path, model: str, rows: Sequence[str], wrong: Seque
     temporary.write_text("\n".join(lines) + "\n")
     temporary.replace(path)
     print("\n".join(lines))
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from planning_goals import load_cases, normal
+from report import hardware
 
 from planners.compact import Answer, Ask, Goal
 from planners.goal_form import GoalForm, refusal_for
@@ -176,7 +177,7 @@ def main() -> None:
 
 
 def write(args: Any, rows: dict[str, Row], wrong: Sequence[str], spent: tuple[float, float]) -> None:
-    where = f"{os.cpu_count()} x {_processor()}, Python {platform.python_version()}"
+    where = f"{hardware()}, Python {platform.python_version()}"
     lines = [
         "# Reading commands",
         "",
@@ -207,13 +208,6 @@ def _line(name: str, row: Row) -> str:
         rate = f"{100 * row.right[policy] / row.of:.1f} % ({100 * low:.0f} - {100 * high:.0f})"
         cells.append(f"{row.right[policy]}, {rate} [{row.wrong_goals[policy]}]")
     return f"| {name} | {row.of} | {' | '.join(cells)} |"
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 if __name__ == "__main__":
