@@ -126,10 +126,10 @@ class Player:
 
 def harmonic(one: Array, other: Array) -> Array:
     """The harmonic mean of two slopes (J,) where they have one sign, 0 where they have not."""
-    product = one * other
+    gentle, steep = np.where(np.abs(one) < np.abs(other), (one, other), (other, one))
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = 2 * product / (one + other)
-    return np.where(product > 0, mean, 0.0)
+        mean = gentle * (2 * steep / (one + other))  # a product of both could underflow
+    return np.where(np.sign(one) * np.sign(other) > 0, mean, 0.0)
 
 
 def _same(one: JointMotion, other: JointMotion) -> bool:

@@ -148,8 +148,10 @@ def test_faults_stop_the_arm(rehearsal: Rehearsal, fault: dict[str, str], said: 
         options = ["--config", str(config), *rehearsal.options()[2:]]
     else:
         options = rehearsal.options()
-    threading.Timer(0.7, rehearsal.say, ("fault",), fault).start()
+    timer = threading.Timer(0.7, rehearsal.say, ("fault",), fault)
+    timer.start()
     code = bridge("arm", *options, "--run", call, "--live", "--json", str(tmp_path / "out.json"))
+    timer.join()  # it may not speak when the rehearsal is over
     result = json.loads((tmp_path / "out.json").read_text())
     assert (code, result["outcome"]["status"]) == (1, "aborted")
     assert said in result["outcome"]["reason"]
@@ -160,7 +162,8 @@ def test_faults_stop_the_arm(rehearsal: Rehearsal, fault: dict[str, str], said: 
 
 def test_the_emergency_stop_ends_a_skill(rehearsal: Rehearsal, tmp_path: Path) -> None:
     press = rehearsal.other.publisher(rehearsal.settings.safety.emergency_stop, BoolMessage, STREAM)
-    threading.Timer(0.7, press, (BoolMessage(True),)).start()
+    timer = threading.Timer(0.7, press, (BoolMessage(True),))
+    timer.start()
     code = bridge(
         "arm",
         *rehearsal.options(),
@@ -170,6 +173,7 @@ def test_the_emergency_stop_ends_a_skill(rehearsal: Rehearsal, tmp_path: Path) -
         "--json",
         str(tmp_path / "o.json"),
     )
+    timer.join()
     assert code == 1
     assert "emergency stop" in json.loads((tmp_path / "o.json").read_text())["outcome"]["reason"]
 
