@@ -6,7 +6,7 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,20 @@ class Rehearsal:
 
     def say(self, name: str, **data: object) -> None:
         self._say[name](String(json.dumps(data)))
+
+    def once_moving(self, act: Callable[[], None]) -> threading.Thread:
+        """Does something 0.3 s after the arm began to move: a thread to be joined."""
+
+        def wait() -> None:
+            end = time.monotonic() + 30
+            while np.abs(self.world.arm.sensors()[1]).max() < 0.05 and time.monotonic() < end:
+                time.sleep(0.01)
+            time.sleep(0.3)
+            act()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        return thread
 
     def options(self) -> list[str]:
         where = ["--transport", "memory", "--domain", str(self.transport.domain)]
@@ -148,10 +162,9 @@ def test_faults_stop_the_arm(rehearsal: Rehearsal, fault: dict[str, str], said: 
         options = ["--config", str(config), *rehearsal.options()[2:]]
     else:
         options = rehearsal.options()
-    timer = threading.Timer(0.7, rehearsal.say, ("fault",), fault)
-    timer.start()
+    failing = rehearsal.once_moving(lambda: rehearsal.say("fault", **fault))
     code = bridge("arm", *options, "--run", call, "--live", "--json", str(tmp_path / "out.json"))
-    timer.join()  # it may not speak when the rehearsal is over
+    failing.join()
     result = json.loads((tmp_path / "out.json").read_text())
     assert (code, result["outcome"]["status"]) == (1, "aborted")
     assert said in result["outcome"]["reason"]
@@ -162,8 +175,7 @@ def test_faults_stop_the_arm(rehearsal: Rehearsal, fault: dict[str, str], said: 
 
 def test_the_emergency_stop_ends_a_skill(rehearsal: Rehearsal, tmp_path: Path) -> None:
     press = rehearsal.other.publisher(rehearsal.settings.safety.emergency_stop, BoolMessage, STREAM)
-    timer = threading.Timer(0.7, press, (BoolMessage(True),))
-    timer.start()
+    stopping = rehearsal.once_moving(lambda: press(BoolMessage(True)))
     code = bridge(
         "arm",
         *rehearsal.options(),
@@ -173,7 +185,7 @@ def test_the_emergency_stop_ends_a_skill(rehearsal: Rehearsal, tmp_path: Path) -
         "--json",
         str(tmp_path / "o.json"),
     )
-    timer.join()
+    stopping.join()
     assert code == 1
     assert "emergency stop" in json.loads((tmp_path / "o.json").read_text())["outcome"]["reason"]
 
