@@ -1,6 +1,6 @@
 """Every policy on common ground: same encoders, data, trainer and seeds; one thing differs at a time.
 
-    python benchmarks/policies.py collect                                         the tabletop's demonstrations
+    python benchmarks/policies.py collect                                           tabletop demonstrations
     python benchmarks/policies.py recipes tabletop pusht metaworld -o out/recipes   the trainings, as YAML
     python benchmarks/policies.py train tabletop                                    run them here
     python benchmarks/policies.py score tabletop pusht metaworld                    resumable
@@ -297,7 +297,7 @@ def table(bench: str, groups: tuple[str, ...], rows: list[dict[str, Any]]) -> No
         lines,
         f"{episodes:,} demonstrations, {frames:,} steps; {first['steps']:,} batches of {first['batch']} "
         f"(and before, what codes a policy has), one training seed. Minutes: wall time on one {card}, "
-        "shared by 5 to 13 trainings at a time, so they tell orders of magnitude; those marked CPU: on one core. "
+        "shared by 5 to 13 trainings at a time, so they tell orders of magnitude; marked CPU: on one core. "
         f"Test seeds {first['first_seed']} and on; how many actions of a chunk are played was chosen on "
         f"{first['validation_episodes']} validation seeds each. Intervals: 95 %, "
         + ("bootstrap over starts" if bench == "pusht" else "Wilson")
