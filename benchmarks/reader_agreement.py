@@ -18,7 +18,7 @@ import torch
 from planners.compact import describe, prompt
 from planners.embedded import bundled_weights, start_server
 from planners.finetune import Run, Tuning
-from planners.phrasing.author import write_triples
+from planners.phrasing.triples import write_triples
 
 HERE = Path(__file__).parent
 SEED = 990_002

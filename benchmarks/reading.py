@@ -27,8 +27,8 @@ from report import hardware
 from planners.compact import Answer, Ask, Goal
 from planners.goal_form import GoalForm, refusal_for
 from planners.hazards import hazards
-from planners.phrasing.author import write_triples
 from planners.phrasing.templates import count
+from planners.phrasing.triples import write_triples
 from planners.planner import Planner
 from planners.proposer import Proposal, follows_rules
 from planners.reader import ADAPTER, TunedModel, read

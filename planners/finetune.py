@@ -31,8 +31,8 @@ from torch.nn import functional as F
 from planners.adapter import LAYERS, write_adapter
 from planners.compact import describe, prompt
 from planners.embedded import bundled_weights
-from planners.phrasing.author import Triple, scene_triples
 from planners.phrasing.scenes import sample_scene
+from planners.phrasing.triples import Triple, scene_triples
 from robot_skills.errors import InputError, require
 from robot_skills.policies.torchvision_shim import import_declaring
 

@@ -73,7 +73,7 @@ class Speaker:
 
     def _one(self, entity: Entity) -> str:
         if self.plain and self.rng.random() > _ELABORATE:
-            return f"the {self._described(entity)}"
+            return f"the {self.told_apart(entity)}"
         if self.rng.random() < _COMPARED and (compared := self._superlative(entity)):
             return compared
         if self.rng.random() > _PLAIN:
@@ -85,9 +85,9 @@ class Speaker:
                     return words
         if self.rng.random() < _BARE_COLOUR and len(self.fitting(colour=_colour(entity))) == 1:
             return self.word(_colour(entity))
-        return fill(self.phrase("nouns", "definite"), {"S": self._described(entity)})
+        return fill(self.phrase("nouns", "definite"), {"S": self.told_apart(entity)})
 
-    def _described(self, entity: Entity) -> str:
+    def told_apart(self, entity: Entity) -> str:
         """Adjectives and a noun that fit this thing alone."""
         for _ in range(_TRIES):
             kind = entity.kind if self.plain or self.rng.random() < 0.85 else None
@@ -145,14 +145,14 @@ class Speaker:
                 return None
             words = {"S": self.word(entity.kind), "T": self.word("table")}
             return fill(self.phrase("nouns", "on_table"), words)
-        words = {"S": self._noun(entity), "X": self._plainly(place)}
+        words = {"S": self._noun(entity), "X": self.plainly(place)}
         return fill(self.phrase("nouns", "on_thing"), words)
 
     def _under(self, entity: Entity) -> str | None:
         above = [e.name for e in self.scene.entities if Atom("on", (e.name, entity.name)) in self.scene.facts]
         if not above:
             return None
-        words = {"S": self._noun(entity), "X": self._plainly(above[0])}
+        words = {"S": self._noun(entity), "X": self.plainly(above[0])}
         return fill(self.phrase("nouns", "under_thing"), words)
 
     def _lying(self, entity: Entity) -> str | None:
@@ -160,7 +160,7 @@ class Speaker:
         beside = [e.name for e in self.scene.entities if place and self._place(e, "in") == place]
         if place is None or beside != [entity.name]:
             return None
-        words = {"S": self._noun(entity), "X": self._plainly(place)}
+        words = {"S": self._noun(entity), "X": self.plainly(place)}
         return fill(self.phrase("nouns", "in_thing"), words)
 
     def _place(self, entity: Entity, relation: str) -> str | None:
@@ -169,10 +169,10 @@ class Speaker:
                 return fact.args[1]
         return None
 
-    def _plainly(self, name: str) -> str:
+    def plainly(self, name: str) -> str:
         """A reference inside a reference: adjectives and a noun only."""
         entity = self.scene.entity(name)
-        return f"the {self._described(entity)}" if entity.kind in LOOSE else self.fixture(name)
+        return f"the {self.told_apart(entity)}" if entity.kind in LOOSE else self.fixture(name)
 
     def _superlative(self, entity: Entity) -> str | None:
         size = entity.attributes.get("size")
@@ -208,7 +208,7 @@ class Speaker:
         if empty == [entity.name]:
             return fill(self.phrase("nouns", "empty_bowl"), {"S": self.word("bowl")})
         if len(empty) == len(bowls) - 1 and entity.name not in empty and len(inside[entity.name]) == 1:
-            words = {"S": self.word("bowl"), "X": self._plainly(inside[entity.name][0])}
+            words = {"S": self.word("bowl"), "X": self.plainly(inside[entity.name][0])}
             return fill(self.phrase("nouns", "filled_bowl"), words)
         return None
 
@@ -247,8 +247,8 @@ class Speaker:
         if entity.kind not in LOOSE:
             return self.fixture(entity.name)
         if self.plain:
-            return f"the {self._described(entity)}"
-        return fill(self.phrase("nouns", "definite"), {"S": self._described(entity)})
+            return f"the {self.told_apart(entity)}"
+        return fill(self.phrase("nouns", "definite"), {"S": self.told_apart(entity)})
 
     @property
     def movable(self) -> frozenset[str]:

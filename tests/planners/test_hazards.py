@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from planners.hazards import RULES, hazards, load_hazards
-from planners.phrasing.author import write_triples
+from planners.phrasing.triples import write_triples
 from robot_skills.errors import InputError
 from robot_skills.scene_graph import Entity, SceneGraph
 from tests.planners.conftest import make_scene

@@ -24,13 +24,14 @@ from planners.compact import (
     parse_answer,
     spans,
 )
-from planners.phrasing.author import FAMILIES, Author, Triple, scene_triples, write_triples
+from planners.phrasing.author import Author
 from planners.phrasing.conditions import draw_condition
 from planners.phrasing.meaning import composed, feasible
 from planners.phrasing.noise import MARK, noisy
 from planners.phrasing.nouns import Speaker
 from planners.phrasing.scenes import TAGS, sample_scene
 from planners.phrasing.templates import choose, fill, phrases, slots
+from planners.phrasing.triples import FAMILIES, Triple, scene_triples, write, write_triples
 from planners.reader import sound
 from robot_skills.logic import Atom
 from robot_skills.scene_graph import SceneGraph
@@ -71,7 +72,7 @@ def test_hardly_a_command_is_written_twice() -> None:
 def test_every_family_is_written(family: str) -> None:
     rng = random.Random(family)
     for _ in range(300):
-        triple = Author(sample_scene(rng), rng).write(family)
+        triple = write(Author(sample_scene(rng), rng), family)
         if triple is not None:
             assert triple.family == family
             return
@@ -138,7 +139,7 @@ def test_goals_can_be_reached_by_the_skills(skills: Mapping[str, Skill]) -> None
 
 def test_questions_name_things_that_fit_the_same_words() -> None:
     rng = random.Random(4)
-    written = [Author(sample_scene(rng), rng).write("ambiguous") for _ in range(200)]
+    written = [write(Author(sample_scene(rng), rng), "ambiguous") for _ in range(200)]
     asked = [each for each in written if each is not None]
     assert len(asked) > 50
     for each in asked:
@@ -226,7 +227,7 @@ def test_a_condition_decides_the_answer() -> None:
     answers = []
     for facts in ([], ["open(drawer)", "open(door)", "pressed(button)"]):
         author = Author(make_scene(("red block", "blue ball", "white bowl"), facts), random.Random(3))
-        written = [author.write("condition") for _ in range(1_500)]
+        written = [write(author, "condition") for _ in range(1_500)]
         plain = [t for t in written if t and PLAIN_CONDITION.match(t.command)]
         answers += [(bool(facts), isinstance(t.answer, Goal) and bool(t.answer.literals)) for t in plain]
     assert {so for so, _ in answers} == {True, False}

@@ -1,0 +1,1 @@
+"""Kinds of commands: a function each, which gives words and answer, or None if the scene has none."""

@@ -1,0 +1,115 @@
+"""Commands with their answers: the meaning is drawn first, then the words.
+
+A `Triple` is a scene, a command and the answer to it. The answer follows from what was drawn, never from the
+words: things are referred to by descriptions that were checked to mean them (`nouns`), a goal is what holds
+after all steps (`meaning.composed`), a condition is looked up in the scene.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from planners.compact import WORDED, Answer, Refuse, spans
+from planners.phrasing.author import Author
+from planners.phrasing.families import questions, refusals, steps, turns
+from planners.phrasing.noise import MARK, noisy
+from planners.phrasing.scenes import sample_scene
+from robot_skills.scene_graph import SceneGraph
+
+CHATTER = 0.12
+
+
+@dataclass(frozen=True)
+class Triple:
+    """A command in a scene, and the right answer.
+
+    Attributes:
+        family: what kind of command it is, for figures by group.
+    """
+
+    scene: SceneGraph
+    command: str
+    answer: Answer
+    family: str
+
+
+_Writer = Callable[[Author], "tuple[str, Answer] | None"]
+#: family -> how often it is written, and by what.
+FAMILIES: dict[str, tuple[float, _Writer]] = {
+    "plain": (30, steps.plain),
+    "single": (30, steps.single),
+    "held": (3, steps.held_thing),
+    "chain": (18, steps.chain),
+    "two places": (5, steps.two_places),
+    "through": (2, steps.through),
+    "condition": (11, turns.condition),
+    "addition": (5, turns.addition),
+    "left open": (1, turns.left_open),
+    "correction": (3.5, turns.correction),
+    "corrected thing": (3.5, turns.corrected_thing),
+    "mixed": (2.5, turns.mixed),
+    "swap": (1.2, turns.swap),
+    "chat": (3.5, refusals.question),
+    "injection": (1.5, refusals.injection),
+    "hazard": (2, refusals.hazard),
+    "forbidden": (2, refusals.forbidden),
+    "skill": (3.5, refusals.no_skill),
+    "place": (3, refusals.no_place),
+    "missing": (6, refusals.missing),
+    "too many": (0.8, refusals.too_many),
+    "cannot": (4, refusals.cannot),
+    "ambiguous": (7, questions.ambiguous),
+    "which way": (2.5, questions.which_way),
+    "what": (2, questions.what),
+}
+
+
+def write(author: Author, family: str | None = None) -> Triple | None:
+    """One command, of a family where one is given; None where the scene has nothing for it."""
+    author.forget()
+    name = family or author.rng.choices(tuple(FAMILIES), [weight for weight, _ in FAMILIES.values()])[0]
+    written = FAMILIES[name][1](author)
+    if written is None:
+        return None
+    text, answer = written
+    if author.rng.random() < CHATTER and name != "chat":
+        text = author.chatter(text)
+    text = re.sub(r"\s+", " ", noisy(text, author.rng)).strip()
+    text = re.sub(r"\s+([,.;:!?])", r"\1", text).replace(",,", ",").replace(",.", ".")
+    answer = _quoting(text, answer)
+    plain = text.replace(MARK, "").lower()
+    about = answer.about if isinstance(answer, Refuse) and answer.reason in WORDED else ""
+    if about and about not in spans(plain):
+        return None
+    return Triple(author.scene, plain, answer, name)
+
+
+def write_triples(seed: int, scenes: int, each: int, held_out: bool = False) -> list[Triple]:
+    """Commands about so many scenes, `each` of them a scene; the same for the same arguments."""
+    written: list[Triple] = []
+    for number in range(scenes):
+        rng = random.Random(f"{seed}:{number}:{held_out}")
+        written += scene_triples(rng, sample_scene(rng), each, held_out)
+    return written
+
+
+def scene_triples(rng: random.Random, scene: SceneGraph, count: int, held_out: bool = False) -> list[Triple]:
+    """So many commands about one scene."""
+    author = Author(scene, rng, held_out)
+    written: list[Triple] = []
+    while len(written) < count:
+        triple = write(author)
+        if triple is not None:
+            written.append(triple)
+    return written
+
+
+def _quoting(text: str, answer: Answer) -> Answer:
+    """The answer with the marked words of the command as what it is about."""
+    if not isinstance(answer, Refuse) or answer.about != MARK:
+        return answer
+    marked = text.split(MARK)
+    return Refuse(answer.reason, marked[1].strip().lower() if len(marked) > 2 else MARK)
