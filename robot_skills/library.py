@@ -4,6 +4,9 @@
 `config.json`, `model.safetensors` and `stats.safetensors`, the trained policy; `README.md`, the card of its
 training (data, command, success rate). A skill with a card and no weights is known, and cannot be used.
 
+A composite skill stands for a chain of others: a card and `steps.yaml` (`robot_skills.composite`), and no
+weights.
+
 Several skills may have one policy: it lies in a sub-folder without a card, and each of them holds a
 `weights.yaml` that says where, as in `folder: ../all`.
 """
@@ -19,8 +22,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import yaml
+
+from robot_skills.composite import STEPS, read_steps, write_steps
+from robot_skills.data.files import write_text
 from robot_skills.errors import InputError, unknown
-from robot_skills.skill import Skill
+from robot_skills.skill import Skill, SkillCall
 from robot_skills.training.configuration import read_yaml
 
 if TYPE_CHECKING:
@@ -60,10 +67,12 @@ class SkillLibrary:
     Attributes:
         folder: where the skills lie.
         skills: name -> card, trained or not.
+        composites: of the skills that stand for others: name -> steps.
     """
 
     folder: Path
     skills: Mapping[str, Skill]
+    composites: Mapping[str, tuple[SkillCall, ...]] = field(default_factory=lambda: MappingProxyType({}))
     _loaded: dict[Path, Policy] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -90,7 +99,18 @@ class SkillLibrary:
             skills[skill.name] = skill
         if not skills and not new:
             raise InputError(f"{folder} is not a skill library: no folder in it holds a {CARD}.")
-        return cls(folder, MappingProxyType(skills))
+        chains = [name for name in skills if (folder / name / STEPS).is_file()]
+        primitives = {name: skill for name, skill in skills.items() if name not in chains}
+        composites = {name: read_steps(folder / name / STEPS, skills[name], primitives) for name in chains}
+        return cls(folder, MappingProxyType(skills), MappingProxyType(composites))
+
+    def expand(self, call: SkillCall) -> tuple[SkillCall, ...]:
+        """The calls that a call stands for: itself, or the steps of a composite."""
+        if call.skill not in self.composites:
+            return (call,)
+        from robot_skills.symbolic.composition import bound
+
+        return bound(self.composites[call.skill], call.args)
 
     def skill(self, name: str) -> Skill:
         """Look up a card.
@@ -120,7 +140,9 @@ class SkillLibrary:
         return Path(os.path.normpath(self.folder / name / where))
 
     def trained(self, name: str) -> bool:
-        """Whether the skill has weights."""
+        """Whether the skill has weights; a composite, whether all of its steps have."""
+        if name in self.composites:
+            return all(self.trained(step.skill) for step in self.composites[name])
         home = self.home(name)
         return all((home / file).is_file() for file in WEIGHTS)
 
@@ -130,6 +152,9 @@ class SkillLibrary:
         Raises:
             InputError: no such skill, or it has a card and no weights, or those of another format version.
         """
+        if name in self.composites:
+            steps = ", ".join(step.skill for step in self.composites[name])
+            raise InputError(f"The skill {name!r} has no weights of its own: it stands for {steps}.")
         if not self.trained(name):
             raise InputError(
                 f"The skill {name!r} in {self.folder} is not trained: it has a card and no weights. Train it "
@@ -177,6 +202,26 @@ class SkillLibrary:
             raise InputError(f"{self.folder / name} is no skill, and is not replaced by one.")
         self._put(name, {file: source / file for file in FILES} | {CARD: card})
         return read_card(self.folder / name / CARD)
+
+    def add_composite(self, card: Skill, steps: Sequence[SkillCall], readme: str) -> None:
+        """Put a composite into the library's folder, whole or not at all; open it again to use it.
+
+        Args:
+            card: of the new skill.
+            steps: calls of skills that are here, over the card's parameters.
+            readme: how it came about, for people.
+
+        Raises:
+            InputError: a skill of that name is there.
+        """
+        if card.name in self.skills or (self.folder / card.name).exists():
+            raise InputError(f"{self.folder} holds a skill {card.name!r} already.")
+        with tempfile.TemporaryDirectory() as scratch:
+            files = {file: Path(scratch) / file for file in (CARD, STEPS, "README.md")}
+            write_text(files[CARD], yaml.safe_dump(card.to_json(), sort_keys=False, width=1000))
+            write_steps(files[STEPS], steps)
+            write_text(files["README.md"], readme)
+            self._put(card.name, files)
 
     def add_shared(
         self, source: Path | str, skills: Sequence[str], name: str | None = None, *, force: bool = False

@@ -7,7 +7,7 @@ Fluents (they change): on(o, support), in(o, container), holding(o), open(fixtur
 (neither open nor closed), pressed(button), moved(o, direction). Derived from them: clear(o) nothing
 stands on it; hand_empty; contained(o) it lies in something; accessible(o) clear, and no shut fixture
 holds it; free(t) not shut, and nothing stands on it unless it is the table; closed(f). Static:
-fits(o, relation, target).
+fits(o, relation, target); different(a, b, ...) no two of them are the same.
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ class SceneGraph:
                 return not self._shut(thing) and (wide or self.true(Atom("clear", (thing,))))
             case "closed", (thing,):
                 return self._shut(thing) and Atom("ajar", (thing,)) not in self.facts
+            case "different", names:
+                return len(set(names)) == len(names)
             case _:
                 return atom in self.facts
 
@@ -104,7 +106,7 @@ class SceneGraph:
         facts = set(self.facts)
         for effect in effects:
             if isinstance(effect, Not) and isinstance(effect.part, Atom):
-                facts -= {fact for fact in facts if _matches(effect.part, fact)}
+                facts -= {fact for fact in facts if matches(effect.part, fact)}
         facts |= {effect for effect in effects if isinstance(effect, Atom)}
         return SceneGraph(self.entities, frozenset(facts), self.source)
 
@@ -112,7 +114,8 @@ class SceneGraph:
         return "openable" in self.entity(container).tags and Atom("open", (container,)) not in self.facts
 
 
-def _matches(pattern: Atom, fact: Atom) -> bool:
+def matches(pattern: Atom, fact: Atom) -> bool:
+    """Whether a fact is what a pattern says, in which `*` stands for any argument."""
     return (
         pattern.predicate == fact.predicate
         and len(pattern.args) == len(fact.args)

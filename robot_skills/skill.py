@@ -97,8 +97,9 @@ class Skill:
     """A primitive: what it may be called with, when, what it changes, and how its end is known.
 
     Attributes:
-        parameters: name -> the tag an entity must carry ("graspable"), alternatives split by "|"
-            ("container|support"), or a tuple of allowed words.
+        parameters: name -> the tag an entity must carry, or its kind ("graspable"), alternatives split by
+            "|" ("container|support"), several of them by "&" ("openable&container|support"); or a tuple of
+            allowed words.
         preconditions: formulas over the parameters that must hold before.
         effects: atoms, or negated atoms (with `*` for any argument), that hold after.
         success: the formula that says whether it worked.
@@ -141,8 +142,9 @@ class Skill:
         kind = self.parameters[parameter]
         if isinstance(kind, tuple):
             return kind
-        wanted = set(kind.split("|"))
-        return tuple(entity.name for entity in scene.entities if wanted & entity.tags)
+        asked = [set(part.split("|")) for part in kind.split("&")]
+        carried = {entity.name: {*entity.tags, entity.kind} for entity in scene.entities}
+        return tuple(name for name, tags in carried.items() if all(tags & each for each in asked))
 
     def groundings(self, scene: SceneGraph) -> Iterator[SkillCall]:
         """Every well-typed call in this scene."""
@@ -210,7 +212,9 @@ class Skill:
 
 
 def _describe(kind: str | tuple[str, ...]) -> str:
-    return f"one of {', '.join(kind)}" if isinstance(kind, tuple) else kind.replace("|", " or ")
+    if isinstance(kind, tuple):
+        return f"one of {', '.join(kind)}"
+    return kind.replace("|", " or ").replace("&", " and ")
 
 
 __all__ = ["Atom", "Not", "Outcome", "Skill", "SkillCall", "Status"]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import math
 import shlex
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +18,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from robot_skills.data.store import EpisodeStore
-    from sim.generative.generation import Funnel, Proposer
+    from sim.generative.generation import Funnel, Generation, Proposer
+    from sim.generative.growth import Growth
 
 EXAMPLES = """\
 examples:
   robot-skills generate --count 200 -o out/tasks
   robot-skills generate --count 5 -o out/tasks --local        in this process, without Ray
   robot-skills generate --count 20 -o out/tasks --demonstrations 10     and a data set of them
+  robot-skills generate --count 200 -o out/tasks --grow --hours 1       skills from what recurs in their plans
   robot-skills generate --failures push -o out/failures      where the shipped push fails, within bounds
 
 Every task is data: a goal formula, instructions in several phrasings, a recipe of its scenes, the predicates'
@@ -45,6 +51,16 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         type=int,
         default=0,
         help="of each accepted task, into DIR/demonstrations (a data set; default none)",
+    )
+    parser.add_argument(
+        "--grow",
+        action="store_true",
+        help="then practise what recurs in the tasks' plans, and keep what works as skills, in DIR/library; "
+        "needs --hours or --minutes",
+    )
+    parser.add_argument("--hours", metavar="H", type=float, default=0.0, help="time for --grow")
+    parser.add_argument(
+        "--minutes", metavar="M", type=float, default=0.0, help="the same, added to the hours"
     )
     parser.add_argument(
         "--failures",
@@ -76,6 +92,7 @@ def handle(args: argparse.Namespace) -> int:
     for name, least in (("count", 1), ("workers", 1), ("seed", 0), ("demonstrations", 0)):
         if getattr(args, name) < least:
             raise InputError(f"--{name} is {least} or more, not {getattr(args, name)}.")
+    budget = _budget(args)
     with silence():
         require("pybullet", "sim")
         from sim.generative.generation import generate
@@ -85,23 +102,21 @@ def handle(args: argparse.Namespace) -> int:
     console = make_console()
     if args.failures is not None:
         return _search_failures(args, console)
-    words = ["robot-skills", "generate", "--count", str(args.count), "-o", str(args.output)]
-    words += ["--seed", str(args.seed)]
-    if args.proposer != "grammar":
-        words += ["--proposer", args.proposer]
-    command = shlex.join(words)
+    command = _command(args)
+    more = functools.partial(
+        generate,
+        folder=args.output,
+        embed=sentence_embedding(),
+        console=console,
+        seed=args.seed,
+        workers=args.workers,
+        local=args.local,
+        proposer=_proposer(args),
+        command=command,
+    )
     try:
-        result = generate(
-            args.count,
-            args.output,
-            sentence_embedding(),
-            console,
-            seed=args.seed,
-            workers=args.workers,
-            local=args.local,
-            proposer=_proposer(args),
-            command=command,
-        )
+        result = more(args.count)
+        grown = _grow(args, console, more, time.monotonic() + budget) if args.grow else None
         store = _demonstrate(args, console, command) if args.demonstrations else None
     except KeyboardInterrupt:
         console.print(f"Stopped. The same command goes on: {command}")
@@ -113,11 +128,59 @@ def handle(args: argparse.Namespace) -> int:
         f"in {duration(result.seconds)}: {args.output}"
     )
     report = result.to_json()
+    if grown is not None:
+        show_growth(console, grown)
+        report |= {"growth": grown.to_json()}
     if store is not None:
         console.print(f"{len(store.episodes)} demonstrations ({store.frames:,} steps): {store.folder}")
         report |= {"demonstrations": {"folder": str(store.folder), "episodes": len(store.episodes)}}
     write_json(args.json, report)
     return 0 if result.funnel.accepted >= args.count else 1
+
+
+def _budget(args: argparse.Namespace) -> float:
+    """Seconds for `--grow`.
+
+    Raises:
+        InputError: none are given, or without it.
+    """
+    if min(args.hours, args.minutes) < 0.0 or not math.isfinite(args.hours + args.minutes):
+        raise InputError("--hours and --minutes are 0 or more.")
+    seconds: float = 3600.0 * args.hours + 60.0 * args.minutes
+    if args.grow and seconds == 0.0:
+        raise InputError("--grow goes on until its time is up: give it --hours or --minutes.")
+    if seconds and not args.grow:
+        raise InputError("--hours and --minutes go with --grow.")
+    if args.grow and args.failures is not None:
+        raise InputError("--grow and --failures are two jobs: give one of them.")
+    return seconds
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What makes the same tasks again."""
+    words = ["robot-skills", "generate", "--count", str(args.count), "-o", str(args.output)]
+    words += ["--seed", str(args.seed)]
+    if args.proposer != "grammar":
+        words += ["--proposer", args.proposer]
+    return shlex.join(words)
+
+
+def _grow(
+    args: argparse.Namespace, console: Console, more: Callable[..., Generation], deadline: float
+) -> Growth:
+    """Practise chains until time is up; once all of them are, generate more tasks."""
+    from sim.generative.growth import grow
+
+    hours = f"{args.hours + args.minutes / 60.0:.3g}"
+    return grow(
+        args.output,
+        console,
+        deadline=deadline,
+        more=lambda count: more(count, deadline=deadline).funnel.accepted,
+        workers=args.workers,
+        local=args.local,
+        command=f"{_command(args)} --grow --hours {hours}",
+    )
 
 
 def _proposer(args: argparse.Namespace) -> Proposer:
@@ -174,6 +237,28 @@ def _demonstrate(args: argparse.Namespace, console: Console, command: str) -> Ep
         local=args.local,
         command=f"{command} --demonstrations {args.demonstrations}",
     )
+
+
+def show_growth(console: Console, grown: Growth) -> None:
+    """The composites that were kept, and how the plans of held-out tasks changed."""
+    from rich.table import Table
+
+    table = Table(title="what was grown", title_justify="left")
+    table.add_column("skill")
+    table.add_column("steps")
+    for title in ("tasks", "worked in"):
+        table.add_column(title, justify="right")
+    for each in grown.kept:
+        steps = ", ".join(step.partition("(")[0] for step in each.signature.split("; "))
+        table.add_row(each.name, steps, str(len(each.tasks)), f"{each.successes}/{each.trials}")
+    console.print(table)
+    told = grown.to_json()
+    steps, shorter = told["held_out_steps"], told["held_out_shorter"]
+    console.print(
+        f"{len(grown.kept)} of {len(grown.practised)} chains kept. Plans of {len(grown.held_out)} held-out "
+        f"tasks: {steps['before']} calls before, {steps['after']} now; {shorter} are shorter."
+    )
+    console.print(f"Use them with --library {grown.folder}", markup=False)
 
 
 def show_funnel(console: Console, funnel: Funnel) -> None:

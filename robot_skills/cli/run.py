@@ -83,9 +83,10 @@ def handle(args: argparse.Namespace) -> int:
         if not plan.verified:
             write_json(args.json, result)
             return 2
-        for call in plan.plan:
+        calls = [step for call in plan.plan for step in library.expand(call)]
+        for call in calls:
             library.weights(call.skill)
-        with skill_sources(library, plan.plan, args.local, args.address, console) as sources:
+        with skill_sources(library, calls, args.local, args.address, console) as sources:
             run = Run(console, world, library, sources, plan)
             done = run.carry_out(args.video)
         result |= {**done.to_json(), "reason": done.reason, "run_seconds": round(run.seconds, 3)}
@@ -188,6 +189,14 @@ class Run:
         return result
 
     def _execute(self, call: SkillCall) -> Outcome:
+        from robot_skills.composite import carry_out
+
+        steps, skills = self._library.expand(call), self._library.skills
+        return carry_out(
+            call, steps, self._step, lambda step: look(self._world).holds(skills[step.skill].goal(step))
+        )
+
+    def _step(self, call: SkillCall) -> Outcome:
         from robot_skills.execution import execute
 
         skill = self._library.skill(call.skill)

@@ -53,7 +53,8 @@ def handle(args: argparse.Namespace) -> int:
     if (args.detach or args.stop) and not args.address:
         raise InputError("--detach and --stop need --address: a cluster started here ends with this command.")
     library = SkillLibrary.open(args.library)
-    names = args.skills or [name for name in library.skills if args.stop or library.trained(name)]
+    primitives = [name for name in library.skills if name not in library.composites]
+    names = args.skills or [name for name in primitives if args.stop or library.trained(name)]
     if not names:
         raise InputError(f"No skill in {library.folder} is trained. See robot-skills skills list.")
     for name in names:

@@ -105,7 +105,9 @@ def _add_shared(library: SkillLibrary, args: argparse.Namespace) -> dict[str, An
 
 def _lines(skill: Skill) -> list[tuple[str, str]]:
     choices = {
-        name: " or ".join(kind) if isinstance(kind, tuple) else f"something {kind.replace('|', ' or ')}"
+        name: " or ".join(kind)
+        if isinstance(kind, tuple)
+        else f"something {kind.replace('|', ' or ').replace('&', ' and ')}"
         for name, kind in skill.parameters.items()
     }
     return [
@@ -119,7 +121,9 @@ def _lines(skill: Skill) -> list[tuple[str, str]]:
 
 
 def _policy(library: SkillLibrary, name: str) -> str:
-    """The kind of policy, as the trained folder's configuration names it."""
+    """The kind of policy, as the trained folder's configuration names it; or what a composite stands for."""
+    if name in library.composites:
+        return f"stands for {', '.join(step.skill for step in library.composites[name])}"
     if not library.trained(name):
         return "not trained"
     try:
@@ -130,11 +134,13 @@ def _policy(library: SkillLibrary, name: str) -> str:
 
 
 def _record(library: SkillLibrary, name: str) -> dict[str, Any]:
-    trained = library.trained(name)
+    trained, steps = library.trained(name), library.composites.get(name)
+    weighty = trained and steps is None
     return {
         **library.skill(name).to_json(),
         "trained": trained,
-        "policy": _policy(library, name) if trained else None,
-        "weights": str(library.home(name)) if trained else None,
+        "policy": _policy(library, name) if weighty else None,
+        "weights": str(library.home(name)) if weighty else None,
+        "steps": None if steps is None else [str(step) for step in steps],
         "folder": str(library.folder / name),
     }

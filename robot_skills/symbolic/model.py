@@ -178,6 +178,8 @@ class _Vocabulary:
                 return And((self.not_shut(thing), empty))
             case "closed", (thing,):
                 return And((Not(self.not_shut(thing)), Not(Atom("ajar", (thing,)))))
+            case "different", names:
+                return TRUE if len(set(names)) == len(names) else FALSE
             case _:
                 return atom
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -184,6 +185,7 @@ def generate(
     local: bool = False,
     proposer: Proposer | None = None,
     strictness: Strictness | None = None,
+    deadline: float = math.inf,
     command: str = "",
 ) -> Generation:
     """Generate until so many tasks are accepted, or `PATIENCE` proposals a task have not sufficed.
@@ -198,6 +200,7 @@ def generate(
         local: examine in this process, without Ray.
         proposer: where goals come from; the grammar by default.
         strictness: the numbers behind the gates.
+        deadline: by `time.monotonic`; nothing more is judged after it.
         command: what was typed, for the folder's card.
 
     Raises:
@@ -206,14 +209,16 @@ def generate(
     began = time.monotonic()
     source, limits = proposer or GrammarProposer(), strictness or Strictness()
     known = _open(folder, {"seed": seed, "proposer": source.name, "strictness": to_mapping(limits)})
-    run = _Run(folder, Archive(embed), source, seed, known)
+    run, over = _Run(folder, Archive(embed), source, seed, known), False
     with JobProgress(console, "tasks", count, "tasks", min(count, _accepted(known))) as progress:
-        while run.funnel.accepted < count and run.funnel.proposed < PATIENCE * count + ROUND:
+        patience = PATIENCE * count + ROUND
+        while run.funnel.accepted < count and run.funnel.proposed < patience and not over:
             with contextlib.closing(run.round(Examiner(limits), workers, local)) as records:
                 for record in records:
                     if record.gate is None and record.number not in known:
                         progress.advance(1, f"{run.funnel.proposed} proposed")
-                    if run.funnel.accepted == count:
+                    over = record.number not in known and time.monotonic() >= deadline
+                    if run.funnel.accepted == count or over:
                         break
     result = Generation(folder, run.funnel, time.monotonic() - began)
     write_text(folder / FUNNEL, json.dumps(run.funnel.to_json(), indent=2) + "\n")

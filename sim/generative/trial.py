@@ -80,7 +80,7 @@ def attempt(
     """
     scene = task.scene(episode)
     world.reset(scene)
-    player = _Player(world, task, skills, solver or Scripted(), on_step)
+    player = Player(world, task, skills, solver or Scripted(), on_step)
     graph = scene_graph(world.state(), task.tolerances)
     goal = task.goal.given(graph)
     plan = decompose(goal, graph, skills)
@@ -114,7 +114,7 @@ def replay(world: TabletopWorld, task: Task, trial: Trial) -> tuple[bool, bool]:
     return scene_graph(world.state(), task.tolerances).holds(goal), world.digest() == trial.digest
 
 
-class _Player:
+class Player:
     """Carries out skill calls with a solver, and keeps every action."""
 
     def __init__(

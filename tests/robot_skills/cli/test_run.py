@@ -21,6 +21,8 @@ from robot_skills.cli.main import main
 from robot_skills.execution import Pending
 from robot_skills.library import SkillLibrary
 from robot_skills.policies.policy import PolicyInput
+from robot_skills.skill import SkillCall
+from robot_skills.symbolic.composition import compose
 from tests.robot_skills.cli import told
 from tests.robot_skills.cli.experts import ExpertChunks
 from tests.robot_skills.small_policy import make_library
@@ -103,6 +105,22 @@ def test_a_goal_is_planned_carried_out_and_judged(
     text = capsys.readouterr().out
     assert text.index("1. press") < text.index("✓ 1/2") < text.index("✓ 2/2") < text.index("Done.")
     assert "simulator's state" in text
+
+
+def test_a_composite_is_one_step_of_the_plan_and_all_of_its_steps_are_done(
+    tmp_path: Path, scene: str, library: str, experts: Substitute
+) -> None:
+    experts(ExpertChunks)
+    names = ("pick(object=object)", "place(object=object, relation=in, target=target)")
+    steps, known = tuple(map(SkillCall.parse, names)), SkillLibrary.open(library)
+    known.add_composite(compose("put_in", steps, known.skills), steps, "")
+    goal = "in(red block, white bowl)"
+    data = result_of([goal, "--scene", scene, "--library", library, "--local"], tmp_path, 0)
+    assert data["success"]
+    assert [step["skill"] for step in data["plan"]] == ["put_in"]
+    (outcome,) = data["outcomes"]
+    assert (outcome["skill"], outcome["status"]) == ("put_in", "succeeded")
+    assert outcome["reason"] == "All 2 steps worked."
 
 
 def test_untrained_policies_fail_and_are_reported(tmp_path: Path, scene: str, library: str) -> None:
