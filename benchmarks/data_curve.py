@@ -50,7 +50,7 @@ def recipe(name: str, size: int, steps: int, batch: int, seed: int) -> TrainReci
             "stages": {"policy": {"steps": steps, "batch_size": batch}},
             "seed": seed,
             "validation_fraction": 0.0,
-            "checkpoint_every": steps,
+            "checkpoint_every": min(steps, 1000),
             "precision": "auto",
             "threads": 1,
         },

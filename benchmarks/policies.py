@@ -136,7 +136,7 @@ def recipe(bench: str, name: str, steps: int, batch: int, seed: int = 0, **more:
             "policy": {"name": registered, "config": {**COMMON[bench], **own}},
             "stages": {"policy": {"steps": steps, "batch_size": batch}},
             "seed": seed,
-            "checkpoint_every": steps,
+            "checkpoint_every": min(steps, 1000),
             "validate_every": max(steps // 4, 1),
             "step": "graph",
             "precision": "auto",
