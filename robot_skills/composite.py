@@ -39,8 +39,8 @@ def read_steps(path: Path, card: Skill, skills: Mapping[str, Skill]) -> tuple[Sk
     lines = read_yaml(path, "list of a skill's steps").get("steps")
     if not isinstance(lines, list) or len(lines) < 2 or not all(isinstance(line, str) for line in lines):
         raise InputError(f"{path} holds no list `steps:` of two skill calls or more.")
-    steps = tuple(SkillCall.parse(line) for line in lines)
     try:
+        steps = tuple(SkillCall.parse(line) for line in lines)
         asked = kinds(steps, skills)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -392,8 +393,9 @@ class _Keeper:
         self._folder, self._base, self._command = folder, base, command
         library = SkillLibrary.open(folder / LIBRARY, new=True)
         for name in base.skills:
-            if name not in library.skills:
-                library.add(base.folder / name)
+            if name not in library.skills:  # copied beside its place, then given its name: never half a skill
+                copy = shutil.copytree(base.folder / name, library.folder / f".{name}", dirs_exist_ok=True)
+                copy.rename(library.folder / name)
         records = read_practices(folder).values()
         write_text(folder / RECORDS, "".join(_line(each) for each in records))
 
@@ -482,7 +484,8 @@ def _try(
     for _ in range(HOLD):
         player.still()
         after = scene_graph(world.state(), task.tolerances)
-        lacking = [each for each in card.effects if not _shown(bind(each, call.args), after)]
+        promised = (bind(effect, call.args) for effect in card.effects)
+        lacking = [each for each in promised if not _shown(each, after)]
         if lacking or not after.holds(card.goal(call)):
             return f"{call}: the end does not last, or lacks {', '.join(map(str, lacking)) or card.success}."
     return None
