@@ -33,7 +33,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "or by driving the arm yourself (--teleop). Demonstrations that fail are dropped and counted. A "
         "collection that was stopped goes on where it was: give the same command again.",
     )
-    parser.add_argument("recipe", metavar="RECIPE", help="YAML file: skill, episodes, first_seed, noise")
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        help="YAML file: skill, episodes, first_seed, noise; failures: FILE.yaml, as `generate --failures` "
+        "writes it, collects under what was found there",
+    )
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, required=True, help="the data set's folder"
     )
@@ -61,7 +66,6 @@ def handle(args: argparse.Namespace) -> int:
     from robot_skills.data.collection import collect
     from robot_skills.library import SkillLibrary
     from robot_skills.training.progress import duration
-    from robot_skills.training.recipe import CollectRecipe
 
     check_output(args.json)
     if args.keys is not None and args.teleop is None:
@@ -71,7 +75,7 @@ def handle(args: argparse.Namespace) -> int:
     console = make_console()
     given = {"episodes": args.episodes, "first_seed": args.first_seed, "misled": args.misled}
     changed = {name: value for name, value in given.items() if value is not None}
-    recipe = dataclasses.replace(CollectRecipe.read(args.recipe), **changed)
+    recipe = dataclasses.replace(_read(args.recipe), **changed)
     if args.workers is not None:
         recipe = dataclasses.replace(recipe, workers=args.workers)
     command = shlex.join(["robot-skills", "collect", args.recipe, "-o", str(args.output)])
@@ -101,6 +105,23 @@ def handle(args: argparse.Namespace) -> int:
     return 0 if report.episodes >= (recipe.episodes if args.teleop is None else 1) else 1
 
 
+def _read(path: str) -> CollectRecipe:
+    """The recipe: of the plain scenes, or of those that a search for failures found.
+
+    Raises:
+        InputError: it is none, or the file of failures that it names is none.
+    """
+    from robot_skills.training.configuration import read_yaml
+    from robot_skills.training.recipe import CollectRecipe
+
+    if not {"failures", "perturbation"} & set(read_yaml(path, "collection recipe")):
+        return CollectRecipe.read(path)
+    with silence():
+        from sim.generative.relearning import PerturbedRecipe
+
+    return PerturbedRecipe.read(path)
+
+
 def _demonstrator(recipe: CollectRecipe) -> tuple[Callable[[], Callable[[int], Attempt]], float]:
     """Who shows the recipe's skill, or its suite of another simulator, and the control rate."""
     from robot_skills.errors import require
@@ -114,8 +135,11 @@ def _demonstrator(recipe: CollectRecipe) -> tuple[Callable[[], Callable[[int], A
     SkillLibrary.open().skill(recipe.skill)
     with silence():
         require("pybullet", "sim")
+        from sim.generative.relearning import PerturbedDemonstrator, PerturbedRecipe
         from sim.tabletop.world import CONTROL_RATE
 
+    if isinstance(recipe, PerturbedRecipe):
+        return PerturbedDemonstrator(recipe), CONTROL_RATE
     return TabletopDemonstrator(recipe), CONTROL_RATE
 
 
@@ -129,6 +153,10 @@ def _by_hand(
 
     with silence():
         require("pybullet", "sim")
+        from sim.generative.relearning import PerturbedRecipe
+
+        if isinstance(recipe, PerturbedRecipe):
+            raise InputError("--teleop shows the plain scenes: the recipe names no failures then.")
         from sim.tabletop.window import TabletopWindow
         from sim.tabletop.world import CONTROL_RATE, TabletopWorld
 
@@ -174,7 +202,6 @@ class TabletopDemonstrator:
     def __call__(self) -> Callable[[int], Attempt]:
         """Build the world."""
         from robot_skills.data.collection import Attempt
-        from robot_skills.data.episode import Episode
 
         recipe = self.recipe
         with silence():
@@ -185,20 +212,6 @@ class TabletopDemonstrator:
 
         def attempt(seed: int) -> Attempt:
             shown = demonstrate(world, recipe.skill, seed, recipe.noise, recipe.misled)
-            if not shown.success:
-                return Attempt(seed, None, shown.reason)
-            episode = Episode(
-                images=shown.images,
-                state=shown.state,
-                action=shown.action,
-                end=shown.end,
-                target=shown.target,
-                text=shown.text,
-                call=shown.call,
-                scene=shown.scene,
-                seed=seed,
-                expert=shown.expert,
-            )
-            return Attempt(seed, episode)
+            return Attempt(seed, shown.episode() if shown.success else None, shown.reason)
 
         return attempt

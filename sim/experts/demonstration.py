@@ -7,15 +7,16 @@ label says what to do there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_skills.data.episode import Episode
 from robot_skills.library import SkillLibrary
-from robot_skills.robot import Float, Image
+from robot_skills.robot import Float, Image, Robot
 from robot_skills.skill import Skill, SkillCall
 from sim.experts.expert import expert_for
 from sim.tabletop.oracle import scene_graph
@@ -58,6 +59,21 @@ class Demonstration:
     reason: str
     extra: dict[str, Any] = field(default_factory=dict)
 
+    def episode(self) -> Episode:
+        """What a store keeps of it."""
+        return Episode(
+            images=self.images,
+            state=self.state,
+            action=self.action,
+            end=self.end,
+            target=self.target,
+            text=self.text,
+            call=self.call,
+            scene=self.scene,
+            seed=self.seed,
+            expert=self.expert,
+        )
+
 
 def demonstrate(
     world: TabletopWorld, skill: str, seed: int, noise: float, misled: float = 0.0
@@ -73,10 +89,29 @@ def demonstrate(
             1.5 to 5 cm, for a while. It goes there and may close on nothing; the labels are clean all along,
             and so say how to come back. A policy's own errors look like this, not like noise.
     """
-    task = sample_task(skill, seed)
+    return demonstrate_task(world, sample_task(skill, seed), noise, misled)
+
+
+def demonstrate_task(
+    world: TabletopWorld,
+    task: Task,
+    noise: float,
+    misled: float = 0.0,
+    through: Callable[[TabletopWorld], Robot] = lambda world: world,
+) -> Demonstration:
+    """The same of an episode that is given, changed perhaps.
+
+    Args:
+        world: any; it is reset.
+        task: the episode; its seed fixes the noise.
+        noise: as of `demonstrate`.
+        misled: as of `demonstrate`.
+        through: what actions pass through on their way, made when the episode has begun.
+    """
     task.start(world)
-    rng = np.random.default_rng([seed, 77])
-    expert, wrong = expert_for(task.call), draw_error(np.random.default_rng([seed, 78]), misled)
+    robot, skill = through(world), task.skill
+    rng = np.random.default_rng([task.seed, 77])
+    expert, wrong = expert_for(task.call), draw_error(np.random.default_rng([task.seed, 78]), misled)
     frames: list[dict[str, Any]] = []
     over, scale = 0, noise * rng.uniform(0.3, 1.0)
     while over < HOLD and len(frames) < LIMIT:
@@ -98,7 +133,7 @@ def demonstrate(
             executed[:3] += rng.normal(0.0, scale * nearness(state.tool - aim), 3)
             if skill == "pick" and noise > 0 and state.gripped and rng.random() < SLIP:
                 executed[6] = -1.0
-        world.act(np.clip(executed, -1.0, 1.0))
+        robot.act(np.clip(executed, -1.0, 1.0))
     return _demonstration(world, task, frames, over > 0)
 
 
