@@ -26,12 +26,15 @@ examples:
   robot-skills generate --count 200 -o out/tasks
   robot-skills generate --count 5 -o out/tasks --local        in this process, without Ray
   robot-skills generate --count 20 -o out/tasks --demonstrations 10     and a data set of them
+  robot-skills generate --count 20 -o out/tasks --lessons 10            the same, each skill call by itself
   robot-skills generate --count 200 -o out/tasks --grow --hours 1       skills from what recurs in their plans
   robot-skills generate --failures push -o out/failures      where the shipped push fails, within bounds
 
 Every task is data: a goal formula, instructions in several phrasings, a recipe of its scenes, the predicates'
 parameters, a seed. Nothing that was generated is executed. A run that was stopped goes on where it was.
 """
+#: Data sets of generated tasks: option and folder.
+DATA = ("demonstrations", "lessons")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -40,7 +43,8 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "generate",
         help="propose, build, verify and solve new tasks",
         description="Generate tasks on the tabletop. Each passes twelve gates, in full physics, before it is "
-        "kept; the funnel says how many fell at each. Exits with 1 when fewer were accepted than asked for.",
+        "kept; the funnel says how many fell at each. Exits with 1 when fewer were accepted than asked for, "
+        "or nothing grew that was to.",
         epilog=EXAMPLES,
     )
     parser.add_argument("--count", metavar="N", type=int, default=20, help="accepted tasks (default 20)")
@@ -51,6 +55,14 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         type=int,
         default=0,
         help="of each accepted task, into DIR/demonstrations (a data set; default none)",
+    )
+    parser.add_argument(
+        "--lessons",
+        metavar="N",
+        type=int,
+        default=0,
+        help="demonstrations of each task cut into skill calls, into DIR/lessons: what a policy of several "
+        "skills learns from (default none)",
     )
     parser.add_argument(
         "--grow",
@@ -89,7 +101,7 @@ def handle(args: argparse.Namespace) -> int:
     from robot_skills.training.progress import duration
 
     check_output(args.json)
-    for name, least in (("count", 1), ("workers", 1), ("seed", 0), ("demonstrations", 0)):
+    for name, least in (("count", 1), ("workers", 1), ("seed", 0), ("demonstrations", 0), ("lessons", 0)):
         if getattr(args, name) < least:
             raise InputError(f"--{name} is {least} or more, not {getattr(args, name)}.")
     budget = _budget(args)
@@ -115,9 +127,10 @@ def handle(args: argparse.Namespace) -> int:
         command=command,
     )
     try:
-        result = more(args.count)
-        grown = _grow(args, console, more, time.monotonic() + budget) if args.grow else None
-        store = _demonstrate(args, console, command) if args.demonstrations else None
+        result, grown = more(args.count), None
+        if args.grow:
+            grown, result = _grow(args, console, more, result, time.monotonic() + budget)
+        stores = {name: _demonstrate(args, name, console, command) for name in DATA if getattr(args, name)}
     except KeyboardInterrupt:
         console.print(f"Stopped. The same command goes on: {command}")
         return 130
@@ -131,11 +144,12 @@ def handle(args: argparse.Namespace) -> int:
     if grown is not None:
         show_growth(console, grown)
         report |= {"growth": grown.to_json()}
-    if store is not None:
-        console.print(f"{len(store.episodes)} demonstrations ({store.frames:,} steps): {store.folder}")
-        report |= {"demonstrations": {"folder": str(store.folder), "episodes": len(store.episodes)}}
+    for name, store in stores.items():
+        console.print(f"{len(store.episodes)} {name} ({store.frames:,} steps): {store.folder}")
+        report |= {name: {"folder": str(store.folder), "episodes": len(store.episodes)}}
     write_json(args.json, report)
-    return 0 if result.funnel.accepted >= args.count else 1
+    enough = result.funnel.accepted >= args.count and (grown is None or bool(grown.kept))
+    return 0 if enough else 1
 
 
 def _budget(args: argparse.Namespace) -> float:
@@ -166,21 +180,31 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _grow(
-    args: argparse.Namespace, console: Console, more: Callable[..., Generation], deadline: float
-) -> Growth:
-    """Practise chains until time is up; once all of them are, generate more tasks."""
+    args: argparse.Namespace,
+    console: Console,
+    more: Callable[..., Generation],
+    result: Generation,
+    deadline: float,
+) -> tuple[Growth, Generation]:
+    """Practise chains until time is up, and generate more tasks once all are practised; both results."""
     from sim.generative.growth import grow
 
+    def further(count: int) -> int:
+        nonlocal result
+        result = more(count, deadline=deadline)
+        return result.funnel.accepted
+
     hours = f"{args.hours + args.minutes / 60.0:.3g}"
-    return grow(
+    grown = grow(
         args.output,
         console,
         deadline=deadline,
-        more=lambda count: more(count, deadline=deadline).funnel.accepted,
+        more=further,
         workers=args.workers,
         local=args.local,
         command=f"{_command(args)} --grow --hours {hours}",
     )
+    return grown, result
 
 
 def _proposer(args: argparse.Namespace) -> Proposer:
@@ -224,18 +248,19 @@ def _search_failures(args: argparse.Namespace, console: Console) -> int:
     return 0 if found.perturbed < found.plain else 1
 
 
-def _demonstrate(args: argparse.Namespace, console: Console, command: str) -> EpisodeStore:
+def _demonstrate(args: argparse.Namespace, name: str, console: Console, command: str) -> EpisodeStore:
+    """Write one of the data sets, into the folder of its name."""
     from sim.generative.demonstrations import Demonstrator, demonstrate_all
     from sim.generative.generation import read_tasks
 
     return demonstrate_all(
         read_tasks(args.output)[: args.count],
-        args.output / "demonstrations",
+        args.output / name,
         console,
-        Demonstrator(args.demonstrations),
+        Demonstrator(getattr(args, name), lessons=name == "lessons"),
         workers=args.workers,
         local=args.local,
-        command=f"{command} --demonstrations {args.demonstrations}",
+        command=f"{command} --{name} {getattr(args, name)}",
     )
 
 

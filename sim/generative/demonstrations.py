@@ -2,13 +2,14 @@
 
 Beside images, state and action an episode carries its instruction, its goal formula, the task's name, and its
 segments: which skill call each stretch of it carries out. Episodes are committed in the order of the tasks,
-whatever the number of workers, and a run that was stopped goes on where it was.
+whatever the number of workers, and a run that was stopped goes on where it was. As lessons the same attempts
+are cut into their skill calls (`lessons`).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from robot_skills.data.episode import Episode
+from robot_skills.data.episode import Episode, EpisodeRecord
 from robot_skills.data.meta import META
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
@@ -26,6 +27,7 @@ from robot_skills.robot import Float
 from robot_skills.skill import Skill
 from robot_skills.training.parallel import map_in_order
 from robot_skills.training.progress import JobProgress
+from sim.generative.lessons import lessons
 from sim.generative.task import Task
 from sim.generative.trial import HOLD, Trial, attempt
 from sim.tabletop.world import CONTROL_RATE, TabletopWorld
@@ -52,10 +54,25 @@ class Demonstrator:
     Attributes:
         count: demonstrations of each task.
         size: of the pictures, (height, width).
+        lessons: each skill call is an episode of its own, with noise on what is executed.
     """
 
     count: int
     size: Size = (64, 64)
+    lessons: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What must be the same in every run into one store."""
+        kind = {"lessons": True} if self.lessons else {}
+        return {"demonstrations": self.count, "image_size": list(self.size), **kind}
+
+    def complete(self, shown: Sequence[EpisodeRecord]) -> bool:
+        """Whether a store holds all there is of a task, by its episodes of that task."""
+        if self.lessons:
+            ends = [each.attributes for each in shown if each.attributes["step"] == each.attributes["of"] - 1]
+            return len(ends) >= self.count
+        return len(shown) >= self.count
 
     def __call__(self) -> Callable[[Task], Shown]:
         """Build the world."""
@@ -64,6 +81,8 @@ class Demonstrator:
         with silence():
             world = TabletopWorld(cameras(self.size))
         skills = SkillLibrary.open().skills
+        if self.lessons:
+            return lambda task: teach(world, task, self.count, skills)
         return lambda task: show(world, task, self.count, skills)
 
 
@@ -88,6 +107,19 @@ def show(world: TabletopWorld, task: Task, count: int, skills: Mapping[str, Skil
     return Shown(tuple(episodes), failed)
 
 
+def teach(world: TabletopWorld, task: Task, count: int, skills: Mapping[str, Skill]) -> Shown:
+    """The lessons of so many demonstrations of a task, on the same scenes as `show`."""
+    episodes: list[Episode] = []
+    failed = taught = 0
+    for number in range(FIRST_SHOWN, FIRST_SHOWN + TRIES * count):
+        if taught == count:
+            break
+        found = lessons(world, task, number, skills)
+        episodes += found
+        taught, failed = taught + bool(found), failed + (not found)
+    return Shown(tuple(episodes), failed)
+
+
 def demonstrate_all(
     tasks: Sequence[Task],
     folder: Path,
@@ -103,17 +135,18 @@ def demonstrate_all(
     Raises:
         InputError: the folder holds something else, or another number of demonstrations a task.
     """
-    settings = {"demonstrations": demonstrator.count, "image_size": list(demonstrator.size)}
-    with _open(folder, demonstrator, {**settings, "command": command}, settings) as store:
-        there = Counter(str(record.attributes["task"]) for record in store.episodes)
-        wanted = [task for task in tasks if there[task.name] < demonstrator.count]
+    with _open(folder, demonstrator, command) as store:
+        there: dict[str, list[EpisodeRecord]] = defaultdict(list)
+        for record in store.episodes:
+            there[str(record.attributes["task"])].append(record)
+        wanted = [task for task in tasks if not demonstrator.complete(there[task.name])]
         done = len(tasks) - len(wanted)
         with (
             JobProgress(console, "demonstrations", len(tasks), "tasks", done) as progress,
             contextlib.closing(map_in_order(demonstrator, wanted, workers, local)) as shown,
         ):
             for task, found in zip(wanted, shown, strict=True):
-                for episode in found.episodes[there[task.name] :]:
+                for episode in found.episodes[len(there[task.name]) :]:
                     store.append(episode)
                 progress.advance(1, f"{len(store.episodes)} episodes")
     return store
@@ -168,13 +201,14 @@ class _Recorder:
         )
 
 
-def _open(
-    folder: Path, demonstrator: Demonstrator, info: dict[str, Any], settings: dict[str, Any]
-) -> EpisodeStore:
+def _open(folder: Path, demonstrator: Demonstrator, command: str) -> EpisodeStore:
+    settings = demonstrator.settings
     if not (folder / META).exists():
+        info = {**settings, "command": command}
         return EpisodeStore.create(folder, cameras(demonstrator.size), CONTROL_RATE, info=info)
     store = EpisodeStore.open(folder, append=True)
-    if any(store.meta.info.get(key) != value for key, value in settings.items()):
+    known = {key: value for key, value in store.meta.info.items() if key in (*settings, "lessons")}
+    if known != settings:
         store.close()
         raise InputError(f"{folder} holds demonstrations of another kind: name another folder.")
     return store
