@@ -75,6 +75,11 @@ class EmbeddedModel:
             raise InputError(f"--model for the embedded planner names a .gguf file; {weights} is none.")
         return _loaded(weights)
 
+    @property
+    def address(self) -> str:
+        """Where the same model answers over HTTP, in OpenAI's protocol under `/v1`: on this machine only."""
+        return str(self._server.listening_address)
+
     @cached_property
     def _server(self) -> Any:
         return start_server(self._weights, self._threads, _CONTEXT)

@@ -10,7 +10,7 @@ from typing import Any
 
 from planners.chat import INSTRUCTION, WRITING, Completion, Prompt
 from planners.goal_form import GoalForm
-from robot_skills.errors import InputError, require
+from robot_skills.errors import InputError, UnavailableError, require
 from robot_skills.logic import Formula
 
 TIMEOUT = 60.0
@@ -99,11 +99,12 @@ class OpenAIServer:
                 **drawn,
             )
         except openai.APITimeoutError as error:
-            raise InputError(f"{self._where} did not answer within {self._timeout:g} s.") from error
+            raise UnavailableError(f"{self._where} did not answer within {self._timeout:g} s.") from error
         except openai.APIConnectionError as error:
-            raise InputError(f"{self._where} cannot be reached: {error.__cause__ or error}.") from error
+            reason = error.__cause__ or error
+            raise UnavailableError(f"{self._where} cannot be reached: {reason}.") from error
         except openai.APIStatusError as error:
-            raise InputError(
+            raise UnavailableError(
                 f"{self._where} answered {error.status_code}: {_line(error.message)}."
             ) from error
         if not answer.choices:

@@ -12,6 +12,10 @@ class InputError(ValueError):
     """Bad input. The command line prints its message on one line and exits with 2."""
 
 
+class UnavailableError(InputError):
+    """A service that the job needs cannot be reached, or does not answer: the same may work another time."""
+
+
 class JobError(RuntimeError):
     """Work that was well asked for and failed. The command line prints its message and exits with 1."""
 

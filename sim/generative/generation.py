@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from rich.console import Console
 
 from robot_skills.data.files import write_text
-from robot_skills.errors import InputError
+from robot_skills.errors import InputError, UnavailableError
 from robot_skills.library import SkillLibrary
 from robot_skills.training.configuration import to_mapping
 from robot_skills.training.parallel import map_in_order
@@ -58,6 +58,7 @@ class Proposer(Protocol):
         """The proposal of a number, given what there is; the same arguments give the same proposal.
 
         Raises:
+            UnavailableError: whoever proposes cannot be reached; the run ends.
             InputError: what was proposed is no goal; it counts as fallen at the first gate.
         """
         ...
@@ -258,6 +259,8 @@ class _Run:
             provenance = Provenance(self._proposer.name, self._seed, number)
             task = make_task(proposal, 100_000 * self._seed + number, provenance)
             check_schema(task)
+        except UnavailableError:  # says nothing of the proposal: it is asked for again by the next run
+            raise
         except InputError as error:
             spent = {"propose": round(time.process_time() - began, 4)}
             return None, Record(number, "", "", "", "schema", str(error), seconds=spent)

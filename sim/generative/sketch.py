@@ -160,7 +160,8 @@ def realise(sketch: Sequence[str], rng: np.random.Generator) -> Proposal:
     """
     maker = _Maker(rng, sketch)
     try:
-        made = [maker.clause(text) for text in sketch]
+        # Said twice of one piece of furniture it is asked for once: small models repeat themselves.
+        made = list(dict.fromkeys(maker.clause(text) for text in sketch))
         goal = Goal(_family(made), tuple(made))
         return Proposal(goal, maker.draft.recipe())
     except NoRoomError as error:

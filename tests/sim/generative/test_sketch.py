@@ -54,6 +54,14 @@ def test_a_kind_of_furniture_is_the_same_piece_throughout() -> None:
     assert sketch_of(proposal.goal) == "; ".join(sketch)
 
 
+def test_what_is_said_twice_of_one_thing_is_asked_for_once() -> None:
+    rng = np.random.default_rng(0)
+    assert sketch_of(realise(("press button",) * 4, rng).goal) == "press button"
+    assert realise(("press button",) * 4, rng).goal.family == "single"
+    twice = ("put ball in box", "put ball in box")
+    assert sketch_of(realise(twice, rng).goal) == "; ".join(twice)  # two balls
+
+
 @pytest.mark.parametrize(
     ("written", "message"),
     [
