@@ -392,10 +392,14 @@ class _Keeper:
     def __init__(self, folder: Path, base: SkillLibrary, command: str) -> None:
         self._folder, self._base, self._command = folder, base, command
         library = SkillLibrary.open(folder / LIBRARY, new=True)
-        for name in base.skills:
-            if name not in library.skills:  # copied beside its place, then given its name: never half a skill
-                copy = shutil.copytree(base.folder / name, library.folder / f".{name}", dirs_exist_ok=True)
-                copy.rename(library.folder / name)
+        folders = [path for name in base.skills for path in (base.home(name), base.folder / name)]
+        for source in dict.fromkeys(
+            folders
+        ):  # where weights are shared, the folder that holds them comes first
+            place = library.folder / source.name
+            if not place.exists():  # copied beside its place, then given its name: never half a skill
+                copy = shutil.copytree(source, library.folder / f".{source.name}", dirs_exist_ok=True)
+                copy.rename(place)
         records = read_practices(folder).values()
         write_text(folder / RECORDS, "".join(_line(each) for each in records))
 
