@@ -110,6 +110,7 @@ def handle(args: argparse.Namespace) -> int:
     if args.videos is not None:
         require("av", "video")
         args.videos.mkdir(parents=True, exist_ok=True)
+    from robot_skills.policies.registry import read_config
     from robot_skills.training.evaluation import evaluate
     from robot_skills.training.export import write_success
 
@@ -125,7 +126,10 @@ def handle(args: argparse.Namespace) -> int:
     if args.card:
         given = f"--episodes {args.episodes} --first-seed {args.first_seed}"
         given += "" if args.execute is None else f" --execute {args.execute}"
-        write_success(folder, report, f"robot-skills eval {shlex.quote(args.skill)} {given}")
+        given += "" if args.called is None else f" --as {args.called}"
+        command = f"robot-skills eval {shlex.quote(args.skill)} {given}"
+        several = len(skills_of(read_config(folder))) > 1
+        write_success(folder, report, command, skill.name if several else "")
     write_json(args.json, report.to_json())
     return 0
 

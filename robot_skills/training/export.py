@@ -204,8 +204,14 @@ def _figures(value: Any) -> str:
     return str(value)
 
 
-def write_success(folder: Path, report: EvalReport, command: str) -> None:
+def write_success(folder: Path, report: EvalReport, command: str, skill: str = "") -> None:
     """Write an evaluation into the card of a trained folder, in place of the one before.
+
+    Args:
+        folder: the trained folder.
+        report: the evaluation.
+        command: what repeats it.
+        skill: which of the policy's skills was called, where it has several: each keeps a part of its own.
 
     Raises:
         InputError: the folder has no card.
@@ -214,12 +220,22 @@ def write_success(folder: Path, report: EvalReport, command: str) -> None:
     if not path.is_file():
         raise InputError(f"{folder} holds no README.md to write the success rate into.")
     before, heading, after = path.read_text().partition(f"{SUCCESS_HEADING}\n")
-    _, following, rest = after.partition("\n## ")
-    seeds = f"seeds {report.results[0].seed} to {report.results[-1].seed}"
+    section, following, rest = after.partition("\n## ")
+    parts = {}
+    if skill:
+        _, *known = f"\n{section}".split("\n### ")
+        parts = {name: text for name, _, text in (part.partition("\n") for part in known)}
+    parts[skill] = _success_part(report, command)
+    shown = "".join(f"\n### {name}\n{text}" if name else text for name, text in sorted(parts.items()))
+    write_text(path, before + (heading or f"\n{SUCCESS_HEADING}\n") + shown + following + rest)
+
+
+def _success_part(report: EvalReport, command: str) -> str:
     machine = hardware()
     lines = [
         "",
-        f"{report.headline()}, {seeds}, judged from the simulator's state:",
+        f"{report.headline()}, seeds {report.results[0].seed} to {report.results[-1].seed}, judged from the "
+        "simulator's state:",
         "",
         f"    {command}",
         "",
@@ -230,5 +246,4 @@ def write_success(folder: Path, report: EvalReport, command: str) -> None:
         f"Run on {machine['cpu']}, {machine['cores']} cores.",
         "",
     ]
-    section = (heading or f"\n{SUCCESS_HEADING}\n") + "\n".join(lines)
-    write_text(path, before + section + following + rest)
+    return "\n".join(lines)

@@ -16,6 +16,8 @@ from robot_skills.library import PRETRAINED
 from robot_skills.policies import registry
 from robot_skills.policies.policy import Chunk, PolicyInput
 from robot_skills.policies.star.policy import StarPolicy
+from robot_skills.training.evaluation import EpisodeResult, EvalReport
+from robot_skills.training.export import write_success
 from tests.robot_skills.small_policy import CONFIG
 from tests.robot_skills.training.tiny import TinyConfig, TinyPolicy
 
@@ -108,3 +110,19 @@ def test_a_policy_of_several_skills_is_called_for_one(
     data = json.loads(result.read_text())
     assert data["name"] == "both: press"
     assert data["per_episode"][0]["call"].startswith("press(")
+
+
+def test_the_card_of_several_skills_keeps_a_part_for_each(tmp_path: Path) -> None:
+    folder = tmp_path / "both"
+    folder.mkdir()
+    (folder / "README.md").write_text("# both\n\n## Success rate\n\nNot evaluated yet.\n\n## Data\n\nMine.\n")
+    for skill, won in (("push", True), ("press", False), ("push", False)):
+        result = EpisodeResult(1_000_000, won, "done", "", 3, 0.3, f'{skill}(object="red block")')
+        write_success(folder, EvalReport(skill, (result,), 1.0), f"robot-skills eval --as {skill}", skill)
+    card = (folder / "README.md").read_text()
+    assert [line for line in card.splitlines() if line.startswith("#")] == [
+        "# both", "## Success rate", "### press", "### push", "## Data",
+    ]  # fmt: skip
+    assert card.count("0 of 1 (") == 2
+    assert "Not evaluated yet" not in card
+    assert card.endswith("\n\n## Data\n\nMine.\n")
