@@ -269,7 +269,7 @@ def table(bench: str, groups: tuple[str, ...], rows: list[dict[str, Any]]) -> No
         else:
             low, high = wilson_interval(sum(flat), len(flat))
             total = f"**{np.mean(flat):.1%}** ({low:.1%} to {high:.1%})"
-            parts = [f"{sum(part)}/{len(part)}" for part in values]
+            parts = [f"{int(sum(part))}/{len(part)}" for part in values]
         lines.append(
             [
                 row["policy"],
