@@ -4,6 +4,7 @@
     python benchmarks/policies.py recipes tabletop pusht metaworld -o out/recipes   the trainings, as YAML
     python benchmarks/policies.py train tabletop                                    run them here
     python benchmarks/policies.py score tabletop pusht metaworld                    resumable
+    python benchmarks/policies.py latency                                           anew, all in one quiet run
     python benchmarks/policies.py report                                            the tables
 
 What is scored lies in out/policies/BENCH/POLICY (`--folder`); scores go to out/policies/scores.jsonl. How
@@ -14,6 +15,7 @@ on); test seeds (1,000,000 and on; Push-T: 100,000 and on, diffusion_policy's) a
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import json
 import subprocess
@@ -170,13 +172,20 @@ def play(
     ]
 
 
-def latency(folder: Path, calls: int = 30) -> float:
-    """Median milliseconds of processor time of a chunk, one input, one core."""
+def latency(folder: Path, calls: int = 30, **changes: Any) -> float:
+    """Median milliseconds of processor time of a chunk, one input, one core.
+
+    Args:
+        folder: what was trained.
+        calls: so many, after three that are not counted.
+        changes: settings of the policy that differ from those it was trained with.
+    """
     from robot_skills.policies.policy import PolicyInput
     from robot_skills.robot import Observation
 
     torch.set_num_threads(1)
     policy: Any = load_policy(folder)
+    policy.config = dataclasses.replace(policy.config, **changes)
     side, rng = policy.config.image_size, np.random.default_rng(0)
     images = {camera: rng.integers(0, 256, (side, side, 3), dtype=np.uint8) for camera in policy.cameras}
     state = np.zeros((policy.history, policy.config.state_size), np.float32)
@@ -235,6 +244,19 @@ def score_all(args: argparse.Namespace) -> None:
                 file.write(json.dumps(row) + "\n")
 
 
+def time_all(args: argparse.Namespace) -> None:
+    """Take the latencies of all that is scored, in one run; of diffusion with DDPM's 100 steps too."""
+    rows = read(args.scores)
+    for row in rows:
+        folder = args.folder / row["bench"] / row["policy"]
+        row["latency_ms"] = latency(folder)
+        if row["policy"].startswith("diffusion"):
+            row["ddpm_ms"] = latency(folder, 10, sampler="ddpm", sampler_steps=100)
+    temporary = args.scores.with_suffix(".tmp")
+    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    temporary.replace(args.scores)
+
+
 def read(path: Path) -> list[dict[str, Any]]:
     """The scores so far."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -283,6 +305,7 @@ def table(bench: str, groups: tuple[str, ...], rows: list[dict[str, Any]]) -> No
         )
     names = [group.removesuffix("-v3") for group in groups] if bench != "pusht" else ["covered"]
     first, data = rows[0], rows[0]["data"]
+    noisy = [row for row in rows if "ddpm_ms" in row]
     episodes, frames = sum(part[1] for part in data), sum(part[2] for part in data)
     what = {
         "tabletop": "Six tabletop skills, one network for all of them",
@@ -301,7 +324,9 @@ def table(bench: str, groups: tuple[str, ...], rows: list[dict[str, Any]]) -> No
         f"Test seeds {first['first_seed']} and on; how many actions of a chunk are played was chosen on "
         f"{first['validation_episodes']} validation seeds each. Intervals: 95 %, "
         + ("bootstrap over starts" if bench == "pusht" else "Wilson")
-        + ". Milliseconds: processor time of one core, one input.",
+        + ". Milliseconds: processor time of one core, one input; diffusion with 16 steps of DDIM"
+        + "".join(f"; {row['policy']} with 100 of DDPM {row['ddpm_ms']:.0f}" for row in noisy)
+        + ".",
     )  # fmt: skip
 
 
@@ -356,6 +381,7 @@ def main() -> None:
         ("recipes", recipes),
         ("train", train_all),
         ("score", score_all),
+        ("latency", time_all),
         ("report", report),
     ):
         one = verbs.add_parser(verb)
@@ -364,7 +390,7 @@ def main() -> None:
         one.add_argument("--scores", type=Path, default=Path("out/policies/scores.jsonl"))
         if verb == "collect":
             one.add_argument("--jobs", type=int, default=2, help="parts at a time")
-        if verb not in ("collect", "report"):
+        if verb not in ("collect", "latency", "report"):
             one.add_argument("benches", nargs="+", choices=tuple(GROUPS))
             one.add_argument("--only", nargs="*", choices=tuple(POLICIES), help="these policies")
         if verb in ("recipes", "train"):
