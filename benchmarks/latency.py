@@ -40,7 +40,7 @@ def main() -> None:
             seen = world.observe()
             policy = library.policy(name)
             history = np.repeat(seen.state[None], policy.history, axis=0)
-            item = PolicyInput(seen, history, library.skills[name].language(task.call))
+            item = PolicyInput(seen, history, library.skills[name].language(task.call), name)
             sources = {"local": LocalChunks(policy), "actor": cluster.chunks(name)}
             times: dict[str, list[float]] = {key: [] for key in sources}
             for source in sources.values():  # the first call with a text encodes it
