@@ -14,18 +14,14 @@ from rich.console import Console
 from robot_skills.cli.main import main
 from robot_skills.library import PRETRAINED, SkillLibrary
 from robot_skills.skill import Skill, SkillCall
+from sim.generative.chains import Chain, Rules, mine, name_of
 from sim.generative.decomposition import decompose, steps_of
 from sim.generative.goal import Clause, Goal
 from sim.generative.grammar import Proposal
 from sim.generative.growth import (
     RECORDS,
-    Chain,
     Growth,
-    Practice,
-    Rules,
     grow,
-    mine,
-    name_of,
     plan_lengths,
     practise,
     read_practices,
@@ -76,10 +72,6 @@ def grown(folder: Path, seconds: float = 600.0) -> Growth:
     return grow(folder, QUIET, deadline=time.monotonic() + seconds, local=True, rules=RULES)
 
 
-def practice(chain: Chain, kept: bool) -> Practice:
-    return Practice(chain.signature, chain.name, ("x",), 2 * kept, 2, 2, kept, "", 0.1)
-
-
 def test_whole_chains_that_hang_together_and_recur_are_found(
     tasks: list[Task], skills: Mapping[str, Skill]
 ) -> None:
@@ -108,14 +100,14 @@ def test_what_did_not_work_is_looked_at_for_one_kind(tasks: list[Task], skills: 
         bowls.append(replace(task, steps=steps_of(tuple(plan), skills), seed=number))
     every = [*tasks, *bowls]
     general = {chain.name: chain for chain in mine(every, skills, RULES, {})}
-    kept = {general[n].signature: practice(general[n], True) for n in general if n != "put_in"}
-    failed = kept | {general["put_in"].signature: practice(general["put_in"], False)}
+    kept = {general[n].signature: True for n in general if n != "put_in"}
+    failed = kept | {general["put_in"].signature: False}
     narrow = mine(every, skills, RULES, failed)
     assert {(chain.name, chain.only) for chain in narrow} >= {("put_in_box", ("target", "box"))}
     box = next(chain for chain in narrow if chain.name == "put_in_box")
     assert Chain.parse(box.signature).only == box.only
     assert box.card("x", skills).parameters["target"] == "container|support&box"
-    assert mine(every, skills, RULES, failed | {box.signature: practice(box, True)}) == [
+    assert mine(every, skills, RULES, failed | {box.signature: True}) == [
         chain for chain in narrow if chain is not box
     ]
 
