@@ -19,7 +19,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -173,6 +173,50 @@ class ChunkQueue:
         return self._chunk, step - self._origin
 
 
+class ChunkPlayer:
+    """What a policy does next, step by step: it keeps the history of states and the queue of chunks.
+
+    Args:
+        chunks: the policy.
+        skill: the name of what it plays.
+        text: what it is told.
+        lead: of its `ChunkQueue`.
+
+    Attributes:
+        step: control steps so far.
+    """
+
+    def __init__(self, chunks: ChunkSource, skill: str, text: str, lead: int) -> None:
+        self._chunks, self._skill, self._text = chunks, skill, text
+        self._queue = ChunkQueue(chunks, lead)
+        self._states: deque[Float] = deque(maxlen=chunks.history)
+        self.step = 0
+
+    def play(
+        self,
+        observe: Callable[[Sequence[str]], Observation],
+        wait: Callable[[Pending], Chunk] = lambda pending: pending.result(),
+    ) -> tuple[Observation, Float, float]:
+        """What was observed, the action (A,) of this step, and the probability that the skill is over.
+
+        Args:
+            observe: takes the cameras that are looked through.
+            wait: returns the chunk of a request.
+        """
+        asks = self._queue.wants(self.step)
+        observation = observe(self._chunks.cameras if asks else ())
+        if not self._states:  # before the first step the robot stood still
+            self._states.extend([observation.state] * self._chunks.history)
+        else:
+            self._states.append(observation.state)
+        history = np.stack(self._states).astype(np.float32)
+        if asks:
+            self._queue.ask(self.step, PolicyInput(observation, history, self._text, self._skill))
+        chunk, index = self._queue.at(self.step, wait)
+        self.step += 1
+        return observation, chunk.at(index, history), float(chunk.end[index])
+
+
 def check_chunk(chunk: Chunk) -> Chunk:
     """Return the chunk if its shapes are right.
 
@@ -308,11 +352,9 @@ class _Playback:
         on_step: Callable[[Step], None] | None,
         config: ExecutionConfig,
     ) -> None:
-        self._robot, self._skill, self._text, self._chunks = robot, skill, text, chunks
-        self._preempt, self._on_step, self._config = preempt, on_step, config
-        self._queue = ChunkQueue(chunks, config.lead)
-        self._states: deque[Float] = deque(maxlen=chunks.history)
-        self.steps = 0
+        self._robot, self._preempt, self._on_step, self._config = robot, preempt, on_step, config
+        self._player = ChunkPlayer(chunks, skill, text, config.lead)
+        self.steps = 0  # that the robot has taken
         self.ended = False  # by the policy: nothing is left to stop
 
     def run(self, timeout: float, goal_reached: Callable[[], bool] | None) -> tuple[Status, str]:
@@ -331,26 +373,15 @@ class _Playback:
 
     def _play(self) -> float:
         """One control step; returns the probability that the skill is over."""
-        step = self.steps
         self._check_preempt()
-        asks = self._queue.wants(step)
-        observation = self._robot.observe(self._chunks.cameras if asks else ())
-        if not self._states:  # before the first step the robot stood still
-            self._states.extend([observation.state] * self._chunks.history)
-        else:
-            self._states.append(observation.state)
-        history = np.stack(self._states).astype(np.float32)
-        if asks:
-            self._queue.ask(step, PolicyInput(observation, history, self._text, self._skill))
-        chunk, index = self._queue.at(step, self._wait)
+        observation, action, end = self._player.play(self._robot.observe, self._wait)
         self._check_preempt()
-        action = check_action(chunk.at(index, history), self._robot.spec.action)
-        end = float(chunk.end[index])
+        action = check_action(action, self._robot.spec.action)
         self._robot.act(action)
         self.steps += 1
         if self._on_step is not None:
             seconds = self.steps / self._robot.spec.control_rate
-            self._on_step(Step(step, seconds, observation, action, end))
+            self._on_step(Step(self.steps - 1, seconds, observation, action, end))
         return end
 
     def _wait(self, pending: Pending) -> Chunk:

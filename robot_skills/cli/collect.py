@@ -50,6 +50,11 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="of the first try: parts of one collection on several cores",
     )
     parser.add_argument("--misled", metavar="SHARE", type=float, help="in place of the recipe's")
+    parser.add_argument(
+        "--policy",
+        metavar="DIR",
+        help="trained folder that acts first, for a while; the labels are the expert's (DAgger)",
+    )
     parser.add_argument("--workers", metavar="N", type=int, help="processes (default: the recipe's)")
     parser.add_argument("--local", action="store_true", help="run in this process, without Ray")
     parser.add_argument(
@@ -73,13 +78,13 @@ def handle(args: argparse.Namespace) -> int:
     if args.teleop is not None and args.workers is not None:
         raise InputError("--workers does not go with --teleop: a person drives one arm.")
     console = make_console()
-    given = {"episodes": args.episodes, "first_seed": args.first_seed, "misled": args.misled}
+    given = {name: getattr(args, name) for name in ("episodes", "first_seed", "misled", "policy")}
     changed = {name: value for name, value in given.items() if value is not None}
     recipe = dataclasses.replace(_read(args.recipe), **changed)
     if args.workers is not None:
         recipe = dataclasses.replace(recipe, workers=args.workers)
     command = shlex.join(["robot-skills", "collect", args.recipe, "-o", str(args.output)])
-    command += "".join(f" --{name.replace('_', '-')} {value:g}" for name, value in changed.items())
+    command += "".join(f" --{name.replace('_', '-')} {_typed(value)}" for name, value in changed.items())
     if args.teleop is not None:
         command += f" --teleop {args.teleop}"
     if args.keys is not None:
@@ -105,6 +110,11 @@ def handle(args: argparse.Namespace) -> int:
     return 0 if report.episodes >= (recipe.episodes if args.teleop is None else 1) else 1
 
 
+def _typed(value: float | str) -> str:
+    """A value as it would be typed in a shell."""
+    return shlex.quote(value) if isinstance(value, str) else f"{value:g}"
+
+
 def _read(path: str) -> CollectRecipe:
     """The recipe: of the plain scenes, or of those that a search for failures found.
 
@@ -126,13 +136,18 @@ def _demonstrator(recipe: CollectRecipe) -> tuple[Callable[[], Callable[[int], A
     """Who shows the recipe's skill, or its suite of another simulator, and the control rate."""
     from robot_skills.errors import require
     from robot_skills.library import SkillLibrary
+    from robot_skills.policies.registry import read_config
 
     if recipe.skill.startswith("libero"):
+        if recipe.policy is not None:
+            raise InputError("--policy goes with skills of the tabletop, whose experts can look on.")
         from sim.experts.libero_demonstration import LiberoDemonstrator
         from sim.robosuite_world import CONTROL_RATE as LIBERO_RATE
 
         return LiberoDemonstrator(recipe), LIBERO_RATE
     SkillLibrary.open().skill(recipe.skill)
+    if recipe.policy is not None:
+        read_config(Path(recipe.policy))  # that it is a trained folder is said here, not by a worker
     with silence():
         require("pybullet", "sim")
         from sim.generative.relearning import PerturbedDemonstrator, PerturbedRecipe
@@ -202,6 +217,7 @@ class TabletopDemonstrator:
     def __call__(self) -> Callable[[int], Attempt]:
         """Build the world."""
         from robot_skills.data.collection import Attempt
+        from robot_skills.policies.registry import load_policy
 
         recipe = self.recipe
         with silence():
@@ -209,9 +225,10 @@ class TabletopDemonstrator:
             from sim.tabletop.world import TabletopWorld
 
             world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
+            learner = None if recipe.policy is None else load_policy(Path(recipe.policy))
 
         def attempt(seed: int) -> Attempt:
-            shown = demonstrate(world, recipe.skill, seed, recipe.noise, recipe.misled)
+            shown = demonstrate(world, recipe.skill, seed, recipe.noise, recipe.misled, learner)
             return Attempt(seed, shown.episode() if shown.success else None, shown.reason)
 
         return attempt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,7 @@ from robot_skills.data.episode import Episode
 from robot_skills.data.loader import state_names
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError
-from robot_skills.execution import ChunkQueue, LocalChunks, Pending
-from robot_skills.policies.policy import Chunk, PolicyInput
+from robot_skills.execution import ChunkPlayer, LocalChunks
 from robot_skills.residual.control import Record
 from robot_skills.residual.policy import ResidualPolicy
 from robot_skills.residual.replay import DEMONSTRATION, Trajectory
@@ -77,16 +77,10 @@ def label(policy: ResidualPolicy, episode: Episode, lead: int, columns: Sequence
     record = Record(lambda _: next(actions))
     policy.controller = record
     try:
-        queue = ChunkQueue(LocalChunks(policy), lead)
+        skill = episode.call.skill if episode.call else ""
+        player = ChunkPlayer(LocalChunks(policy), skill, episode.text, lead)
         for row in range(rows):
-            past = np.maximum(np.arange(row - policy.history + 1, row + 1), 0)
-            if queue.wants(row):
-                images = {camera: np.asarray(episode.images[camera][row]) for camera in policy.cameras}
-                seen = Observation(images, states[row], 0.0)
-                skill = episode.call.skill if episode.call else ""
-                queue.ask(row, PolicyInput(seen, states[past], episode.text, skill))
-            chunk, index = queue.at(row, _ready)
-            chunk.at(index, states[past])
+            player.play(functools.partial(_seen, episode, row, states[row]))
     finally:
         policy.controller = None
     inputs, base, action = (np.stack(column) for column in zip(*record.rows, strict=True))
@@ -94,8 +88,10 @@ def label(policy: ResidualPolicy, episode: Episode, lead: int, columns: Sequence
     return Trajectory(inputs, base, action, tags, success=True, over=True, seed=episode.seed or 0)
 
 
-def _ready(pending: Pending) -> Chunk:
-    return pending.result()
+def _seen(episode: Episode, row: int, state: Float, cameras: Sequence[str]) -> Observation:
+    """A row of a demonstration, as it was seen."""
+    images = {camera: np.asarray(episode.images[camera][row]) for camera in cameras}
+    return Observation(images, state, 0.0)
 
 
 def reach_of(trajectories: Sequence[Trajectory], quantile: float = 0.9) -> Float:

@@ -37,6 +37,8 @@ class CollectRecipe:
             puts recoveries into the data.
         misled: share of the episodes in which the expert is at first wrong about where its target is; it
             goes there, and the labels say how to come back.
+        policy: trained folder that acts in the expert's place for a while; the labels say what the expert
+            would have done where the policy got to (DAgger). It goes without `misled`.
         workers: processes.
         image_size: (height, width) of every camera, pixels.
     """
@@ -46,6 +48,7 @@ class CollectRecipe:
     first_seed: int = 0
     noise: float = 0.25
     misled: float = 0.0
+    policy: str | None = None
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     cameras: tuple[str, ...] = ("front", "wrist")
     image_size: tuple[int, int] = (64, 64)
@@ -54,6 +57,10 @@ class CollectRecipe:
         _positive(self, "episodes", "workers")
         _range(self, "noise", 0.0, 1.0)
         _range(self, "misled", 0.0, 1.0)
+        if self.policy is not None and self.misled:
+            raise InputError(
+                "misled is about an expert that is wrong, policy about one that looks on: set misled: 0."
+            )
         if not 0 <= self.first_seed < FIRST_VALIDATION_SEED:
             raise InputError(
                 f"first_seed is {self.first_seed}; seeds for training lie in 0 to "

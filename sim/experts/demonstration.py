@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_skills.data.episode import Episode
+from robot_skills.execution import ChunkPlayer, ExecutionConfig, LocalChunks
 from robot_skills.library import SkillLibrary
-from robot_skills.robot import Float, Image, Robot
+from robot_skills.policies.policy import Policy
+from robot_skills.robot import Float, Image, Observation, Robot
 from robot_skills.skill import Skill, SkillCall
 from sim.experts.expert import expert_for
 from sim.tabletop.oracle import scene_graph
@@ -76,7 +78,12 @@ class Demonstration:
 
 
 def demonstrate(
-    world: TabletopWorld, skill: str, seed: int, noise: float, misled: float = 0.0
+    world: TabletopWorld,
+    skill: str,
+    seed: int,
+    noise: float,
+    misled: float = 0.0,
+    learner: Policy | None = None,
 ) -> Demonstration:
     """Run the expert of a skill once; the seed fixes the episode and the noise.
 
@@ -88,8 +95,11 @@ def demonstrate(
         misled: share of the episodes that begin with the expert being wrong about where its target is, by
             1.5 to 5 cm, for a while. It goes there and may close on nothing; the labels are clean all along,
             and so say how to come back. A policy's own errors look like this, not like noise.
+        learner: acts first, for some steps, until it would let go in the wrong place, or until it says that
+            the skill is over; the labels are the expert's (DAgger, Ross et al. 2011), which then ends the
+            episode. Its errors look exactly like a policy's own.
     """
-    return demonstrate_task(world, sample_task(skill, seed), noise, misled)
+    return demonstrate_task(world, sample_task(skill, seed), noise, misled, learner)
 
 
 def demonstrate_task(
@@ -97,6 +107,7 @@ def demonstrate_task(
     task: Task,
     noise: float,
     misled: float = 0.0,
+    learner: Policy | None = None,
     through: Callable[[TabletopWorld], Robot] = lambda world: world,
 ) -> Demonstration:
     """The same of an episode that is given, changed perhaps.
@@ -106,12 +117,14 @@ def demonstrate_task(
         task: the episode; its seed fixes the noise.
         noise: as of `demonstrate`.
         misled: as of `demonstrate`.
+        learner: as of `demonstrate`.
         through: what actions pass through on their way, made when the episode has begun.
     """
     task.start(world)
     robot, skill = through(world), task.skill
     rng = np.random.default_rng([task.seed, 77])
     expert, wrong = expert_for(task.call), draw_error(np.random.default_rng([task.seed, 78]), misled)
+    leads = None if learner is None else _Learner(learner, task)
     frames: list[dict[str, Any]] = []
     over, scale = 0, noise * rng.uniform(0.3, 1.0)
     while over < HOLD and len(frames) < LIMIT:
@@ -126,15 +139,47 @@ def demonstrate_task(
                 wrong, executed = None, action
         else:
             over = over + 1 if ended or over else 0
+            if leads is not None and not over:
+                tried = leads.act(seen, action)
+                executed, leads = (action, None) if tried is None else (tried, leads)
         end = float(over > 0)
         frames.append({**seen.images, "state": seen.state, "action": action, "end": end, "aim": aim})
         executed = executed.copy()
-        if over == 0:
+        if over == 0 and leads is None:
             executed[:3] += rng.normal(0.0, scale * nearness(state.tool - aim), 3)
             if skill == "pick" and noise > 0 and state.gripped and rng.random() < SLIP:
                 executed[6] = -1.0
         robot.act(np.clip(executed, -1.0, 1.0))
     return _demonstration(world, task, frames, over > 0)
+
+
+class _Learner:
+    """A policy at the start of an episode, while somebody looks on who takes over in time.
+
+    Args:
+        policy: whose.
+        task: the episode; its seed says for how many steps at most.
+    """
+
+    def __init__(self, policy: Policy, task: Task) -> None:
+        rules = ExecutionConfig()
+        text = _skills()[task.skill].language(task.call)
+        self._player = ChunkPlayer(LocalChunks(policy), task.skill, text, rules.lead)
+        self._places, self._threshold = task.skill == "place", rules.end_threshold
+        self._steps = int(np.random.default_rng([task.seed, 79]).integers(3, LIMIT // 2))
+
+    def act(self, seen: Observation, right: Float) -> Float | None:
+        """The policy's action; None: from here on the expert acts.
+
+        Args:
+            seen: with images.
+            right: (7,) what the expert would do, which does not hold the skill to be over.
+        """
+        _, action, end = self._player.play(lambda cameras: seen)
+        drops = self._places and action[6] < 0 < right[6]
+        if drops or end > self._threshold or self._player.step > self._steps:
+            return None
+        return action
 
 
 @dataclass(frozen=True)

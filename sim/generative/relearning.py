@@ -12,6 +12,7 @@ from pathlib import Path
 
 from robot_skills.data.collection import Attempt
 from robot_skills.errors import InputError
+from robot_skills.policies.registry import load_policy
 from robot_skills.training.configuration import from_mapping, read_yaml
 from robot_skills.training.recipe import CollectRecipe
 from sim.experts.demonstration import demonstrate_task
@@ -68,11 +69,12 @@ class PerturbedDemonstrator:
         recipe, change = self.recipe, self.recipe.perturbation
         with silence():
             world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
+            learner = None if recipe.policy is None else load_policy(Path(recipe.policy))
 
         def attempt(seed: int) -> Attempt:
             task = perturbed_task(sample_task(recipe.skill, seed), change)
             shown = demonstrate_task(
-                world, task, recipe.noise, recipe.misled, lambda world: Late(world, change.latency)
+                world, task, recipe.noise, recipe.misled, learner, lambda world: Late(world, change.latency)
             )
             return Attempt(seed, shown.episode() if shown.success else None, shown.reason)
 

@@ -10,6 +10,7 @@ import pytest
 
 from robot_skills.cli.main import main
 from robot_skills.data.store import EpisodeStore
+from robot_skills.library import SkillLibrary
 
 pytest.importorskip("pybullet")
 
@@ -54,11 +55,24 @@ def test_a_part_of_a_collection_says_how_it_was_made(tmp_path: Path) -> None:
     assert store.meta.info["command"].endswith(" ".join(part))
 
 
+def test_a_trained_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:
+    recipe = tmp_path / "press.yaml"
+    recipe.write_text("{skill: press, episodes: 1, first_seed: 40}")
+    policy = str(SkillLibrary.open().weights("press"))
+    assert main(["collect", str(recipe), "-o", str(tmp_path / "data"), "--local", "--policy", policy]) == 0
+    store = EpisodeStore.open(tmp_path / "data")
+    assert store.meta.info["recipe"]["policy"] == policy
+    assert store.meta.info["command"].endswith(f"--policy {policy}")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("{skill: press, episodes: 2, first_seed: 1000000}", "seeds for training lie in 0 to 899999"),
         ("{skill: pres, episodes: 2}", "Did you mean 'press'"),
+        ("{skill: press, episodes: 2, policy: nowhere}", "nowhere"),
+        ("{skill: press, episodes: 2, policy: nowhere, misled: 0.5}", "set misled: 0"),
+        ("{skill: libero_object, episodes: 2, policy: nowhere}", "skills of the tabletop"),
         ("{skill: press, episode: 2}", "Did you mean 'episodes'"),
     ],
 )
