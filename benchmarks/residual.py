@@ -35,7 +35,8 @@ from robot_skills.residual.config import RefineConfig
 from robot_skills.residual.demonstrations import read_demonstrations
 from robot_skills.residual.learner import Learner
 from robot_skills.residual.policy import ResidualPolicy
-from robot_skills.residual.refine import Practice, Refiner
+from robot_skills.residual.practice import Practice
+from robot_skills.residual.refine import Refiner
 from robot_skills.residual.rivals.filtered_bc import FilteredBC
 from robot_skills.residual.rivals.fine_tuning import FineTuning
 from robot_skills.residual.rivals.ibrl import Ibrl

@@ -84,7 +84,8 @@ def handle(args: argparse.Namespace) -> int:
     from robot_skills.residual.demonstrations import read_demonstrations
     from robot_skills.residual.export import export, write_success
     from robot_skills.residual.learner import Learner
-    from robot_skills.residual.refine import Practice, Refiner
+    from robot_skills.residual.practice import Practice
+    from robot_skills.residual.refine import Refiner
     from robot_skills.training.configuration import to_mapping
     from robot_skills.training.evaluation import EvalReport, evaluate
     from robot_skills.training.progress import duration

@@ -9,33 +9,33 @@ checkpoint and goes on. With one process, or in this one, that is bit for bit th
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from rich.console import Console
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from robot_skills.data.episode import Episode
 from robot_skills.data.store import EpisodeStore
 from robot_skills.errors import InputError, JobError
-from robot_skills.policies.registry import load_policy
-from robot_skills.residual.arena import ArenaFactory, Order, Player, follow_base
-from robot_skills.residual.config import RefineConfig, ResidualConfig
+from robot_skills.residual.arena import Order
+from robot_skills.residual.checkpoint import (
+    CHECKPOINT,
+    Position,
+    enough_room,
+    read_checkpoint,
+    write_checkpoint,
+)
+from robot_skills.residual.config import RefineConfig
 from robot_skills.residual.learner import Learner, Metrics, Snapshot
 from robot_skills.residual.log import FOLDER, open_log, to_episode, to_trajectory
-from robot_skills.residual.policy import ResidualPolicy
+from robot_skills.residual.practice import Asked, Look, Practice
 from robot_skills.residual.replay import Replay, Trajectory
-from robot_skills.robot import ActionSpace
 from robot_skills.training.configuration import from_mapping, to_mapping
 from robot_skills.training.evaluation import EpisodeResult
 from robot_skills.training.memory import keep_freed_memory
@@ -45,98 +45,12 @@ from robot_skills.training.progress import JobProgress
 from robot_skills.training.recipe import FIRST_VALIDATION_SEED
 from robot_skills.training.statistics import wilson_interval
 
-CHECKPOINT, FORMAT_VERSION = "checkpoint.safetensors", 1
 #: Settings that may change when a run goes on: they say how long, and what is left of it.
 FREE = ("steps", "keep")
 #: Episodes over which the success of practice is told.
 RECENT = 20
 #: Prefix of the best actor's tensors in a checkpoint.
 BEST = "best."
-
-
-@dataclass(frozen=True)
-class Look:
-    """An episode of an evaluation, to be played.
-
-    Attributes:
-        snapshot: what plays; None: the base as it is.
-    """
-
-    seed: int
-    snapshot: Snapshot | None
-
-
-Asked: TypeAlias = "Order | Look"
-Answer: TypeAlias = "Trajectory | EpisodeResult"
-
-
-@dataclass(frozen=True)
-class Practice:
-    """Makes, in its process, the function that plays what is asked for.
-
-    Attributes:
-        folder: of the trained base.
-        config: what is added to it.
-        arena: makes the world.
-    """
-
-    folder: str
-    config: ResidualConfig
-    arena: ArenaFactory
-
-    def __call__(self) -> Callable[[Asked], Answer]:
-        """Load the policy and build the world."""
-        # One thread everywhere: sums in another order would be other numbers in another process.
-        torch.set_num_threads(1)
-        arena = self.arena()
-        player = Player(self.policy(arena.spec.action), arena)
-
-        def play(asked: Asked) -> Answer:
-            if isinstance(asked, Order):
-                return player.practise(asked)
-            if asked.snapshot is None:
-                return player.evaluate(follow_base, asked.seed)
-            asked.snapshot.prepare(player.policy)
-            return player.evaluate(asked.snapshot.controller(None), asked.seed)
-
-        return play
-
-    def policy(self, space: ActionSpace) -> ResidualPolicy:
-        """The base with a fresh correction, for a robot's actions."""
-        policy = ResidualPolicy(self.config, load_policy(Path(self.folder)))
-        policy.take_space(space)
-        return policy.eval()
-
-
-@dataclass
-class Position:
-    """Where a run is; what a checkpoint holds beside tensors.
-
-    Attributes:
-        episodes: learned from.
-        steps: control steps of these.
-        owed: updates that their steps have earned and that are not done.
-        filled: whether the replay is filled and the critics know the base's value.
-        evaluated: steps at which the last evaluation was begun; -1: none was.
-        base: success of the base on the evaluation's seeds, by seed.
-        best: successes of the best correction so far on them; it is the base's at first.
-        best_steps: at which it was evaluated.
-        rollbacks: how often a correction was taken back.
-        recent: whether the last episodes of practice succeeded.
-        seconds: wall time, by what it was spent on.
-    """
-
-    episodes: int = 0
-    steps: int = 0
-    owed: float = 0.0
-    filled: bool = False
-    evaluated: int = -1
-    base: dict[str, bool] = field(default_factory=dict)
-    best: int = -1
-    best_steps: int = 0
-    rollbacks: int = 0
-    recent: list[bool] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -407,12 +321,7 @@ class Refiner:
     def _save(self) -> None:
         with self._timed("disk"):
             tensors = self.learner.state() | {f"{BEST}{name}": value for name, value in self._best.items()}
-            told = {"position": asdict(self._position), "config": to_mapping(self.config)}
-            header = {"format_version": str(FORMAT_VERSION), "told": json.dumps(told)}
-            temporary = self._folder / f".{CHECKPOINT}.tmp"
-            with _enough_room(self._folder):
-                save_file(tensors, temporary, metadata=header)
-                temporary.replace(self._folder / CHECKPOINT)
+            write_checkpoint(self._folder, self._position, self.config, tensors)
 
     def _restore(self, resume: bool) -> None:
         """Take up the folder's checkpoint, if there is one.
@@ -465,41 +374,6 @@ class Refiner:
         seconds[part] = seconds.get(part, 0.0) + time.perf_counter() - began
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a checkpoint says, and its tensors.
-
-    Raises:
-        InputError: it is damaged, or of another format version.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            keys: list[str] = list(file.keys())
-            tensors = {key: file.get_tensor(key) for key in keys}
-        version, told = header["format_version"], json.loads(header["told"])
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}. Delete it: its episodes are kept.") from error
-    if version != str(FORMAT_VERSION):
-        raise InputError(f"{path} has format version {version}; this release reads {FORMAT_VERSION}.")
-    return told, tensors
-
-
-@contextlib.contextmanager
-def _enough_room(folder: Path) -> Iterator[None]:
-    """Say what to do where the disk is full.
-
-    Raises:
-        JobError: it is.
-    """
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise JobError(
-            f"{folder} cannot be written: {error}. What was practised so far is kept: make room, and go on "
-            "with --resume."
-        ) from error
-
-
 def _keep(store: EpisodeStore, episode: Episode) -> None:
-    with _enough_room(store.folder):
+    with enough_room(store.folder):
         store.append(episode)

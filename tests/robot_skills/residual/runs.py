@@ -12,11 +12,13 @@ import torch
 from rich.console import Console
 
 from robot_skills.residual.arena import ArenaFactory
+from robot_skills.residual.checkpoint import CHECKPOINT, read_checkpoint
 from robot_skills.residual.config import RefineConfig
 from robot_skills.residual.demonstrations import read_demonstrations
 from robot_skills.residual.learner import Learner
 from robot_skills.residual.policy import ResidualPolicy
-from robot_skills.residual.refine import CHECKPOINT, Practice, Refiner, read_checkpoint
+from robot_skills.residual.practice import Practice
+from robot_skills.residual.refine import Refiner
 from robot_skills.training.metrics import read_metrics
 from tests.robot_skills.residual.toy import REFINE, SPACE, Deadly
 

@@ -11,7 +11,7 @@ import pytest
 from robot_skills.errors import InputError
 from robot_skills.policies.registry import load_policy
 from robot_skills.residual.distill import Distiller, check_seeds, load_refined, open_store, recipe
-from robot_skills.residual.refine import Practice
+from robot_skills.residual.practice import Practice
 from robot_skills.training.configuration import from_mapping
 from robot_skills.training.recipe import TrainRecipe
 from tests.robot_skills.residual.toy import REFINE, SPACE, Arena, Deadly

@@ -10,7 +10,7 @@ import pytest
 from robot_skills.residual.arena import Player
 from robot_skills.residual.interventions import ByChance, Doubt, Intervene, Rules, Stuck, parts, ratio
 from robot_skills.residual.learner import Learner
-from robot_skills.residual.refine import Practice
+from robot_skills.residual.practice import Practice
 from robot_skills.residual.replay import BASE, BEFORE_TAKEOVER, CORRECTION, EXPERT, RECOVERY
 from tests.robot_skills.residual.toy import LEARNER, REFINE, SPACE, SPEED, Arena, Deadly
 

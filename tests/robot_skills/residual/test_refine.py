@@ -11,13 +11,15 @@ import torch
 
 from robot_skills.errors import InputError, JobError
 from robot_skills.policies.registry import load_policy
-from robot_skills.residual import refine as module
+from robot_skills.residual import checkpoint as module
 from robot_skills.residual.arena import Player
+from robot_skills.residual.checkpoint import CHECKPOINT
 from robot_skills.residual.control import Seen
 from robot_skills.residual.demonstrations import label, reach_of, read_demonstrations
 from robot_skills.residual.learner import Learner
 from robot_skills.residual.log import FOLDER, to_episode, to_trajectory
-from robot_skills.residual.refine import CHECKPOINT, Practice, Refiner
+from robot_skills.residual.practice import Practice
+from robot_skills.residual.refine import Refiner
 from robot_skills.residual.replay import DEMONSTRATION
 from robot_skills.training.metrics import read_metrics
 from tests.robot_skills.residual.runs import assert_same, end_of, refine, short

@@ -14,7 +14,8 @@ from rich.console import Console
 from robot_skills.policies.registry import load_policy
 from robot_skills.residual.arena import Player
 from robot_skills.residual.demonstrations import read_demonstrations
-from robot_skills.residual.refine import Practice, Refiner
+from robot_skills.residual.practice import Practice
+from robot_skills.residual.refine import Refiner
 from robot_skills.residual.rivals import ppo
 from robot_skills.residual.rivals.filtered_bc import FilteredBC
 from robot_skills.residual.rivals.fine_tuning import FineTuning

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from robot_skills.residual.checkpoint import CHECKPOINT
 from robot_skills.residual.log import FOLDER
-from robot_skills.residual.refine import CHECKPOINT
 from robot_skills.training import parallel
 from tests.robot_skills.residual.runs import assert_same, end_of, refine, short
 from tests.robot_skills.residual.toy import REFINE, Deadly
