@@ -1,7 +1,8 @@
 """Messages as DDS and rosbag2 write them: XCDR1, plain CDR with a header of four bytes.
 
 Read are both byte orders; trailing bytes are passed over (rclpy's serialiser appends some). Every length is
-checked against what is left before anything is allocated. An empty message holds one byte, as ROS 2 has it.
+checked against what is left before anything is allocated. A text ends with a NUL; some write an empty one
+without it. An empty message holds one byte, as ROS 2 has it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def encode(message: Any) -> bytes:
     out = bytearray(LITTLE)
     try:
         _write(out, message)
-    except (struct.error, TypeError, AttributeError, OverflowError) as error:
+    except (struct.error, TypeError, AttributeError, OverflowError, ValueError) as error:
         raise MessageError(f"{type(message).__name__} cannot be encoded: {error}.") from error
     return bytes(out)
 
@@ -125,7 +126,9 @@ class _Reader:
 
     def _string(self) -> str:
         taken = bytes(self._take(self._length()))
-        return taken.removesuffix(b"\0").decode()
+        if taken and taken[-1]:
+            raise MessageError(f"A text that ends at {self._at} has no end.")
+        return taken[:-1].decode()
 
     def _length(self) -> int:
         self._align(4)

@@ -70,9 +70,13 @@ def _sized(field: Field, value: Any, where: str) -> Any:
 
 def _bytes(value: Any, where: str) -> bytes:
     try:
-        return base64.b64decode(value, validate=True) if isinstance(value, str) else bytes(value)
+        if isinstance(value, str):
+            return base64.b64decode(value, validate=True)
+        if isinstance(value, (list, tuple)):  # of a number, `bytes` would make so many zeros
+            return bytes(value)
     except (binascii.Error, TypeError, ValueError) as error:
         raise MessageError(f"{where} is neither base64 nor a list of bytes.") from error
+    raise MessageError(f"{where} is neither base64 nor a list of bytes.")
 
 
 def _read_one(field: Field, value: Any, where: str) -> Any:
@@ -80,7 +84,7 @@ def _read_one(field: Field, value: Any, where: str) -> Any:
     if not isinstance(kind, str):
         return from_json(kind, value, where)
     if kind == "string":
-        if isinstance(value, str):
+        if isinstance(value, str) and _is_utf8(value):
             return value
     elif kind == "bool":
         if isinstance(value, bool):
@@ -97,3 +101,12 @@ def _read_one(field: Field, value: Any, where: str) -> Any:
         except OverflowError:
             return math.inf if value > 0 else -math.inf
     raise MessageError(f"{where} is not of the type {kind}.")
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text is one: JSON can name half a character, which no other format can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

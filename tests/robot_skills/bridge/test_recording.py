@@ -19,8 +19,8 @@ from robot_skills.errors import InputError
 from robot_skills.execution import Step
 from robot_skills.robot import Observation
 from robot_skills.skill import Outcome, SkillCall, Status
+from tests.robot_skills.bridge.generated import same
 from tests.robot_skills.bridge.rehearsal import joint_state, panda, rehearse
-from tests.robot_skills.bridge.test_messages import same
 
 PANDA = panda(first_seconds=0.0)
 CALL = SkillCall("pick", {"object": "red block"})
