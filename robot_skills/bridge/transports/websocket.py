@@ -1,0 +1,106 @@
+"""A websocket that carries JSON objects, and messages that come in fragments."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from robot_skills.bridge.transport import TransportError
+from robot_skills.errors import require
+
+log = logging.getLogger(__name__)
+
+#: The largest message that is taken, bytes: a 4K picture in base64.
+LARGEST = 48 * 2**20
+#: A server that does not answer a ping for this long is gone, s.
+PING = 5.0
+#: Fragments of so many messages may be incomplete at a time; the oldest is given up.
+INCOMPLETE = 16
+
+
+class Socket:
+    """One websocket: JSON objects out, and in by their operation.
+
+    Args:
+        url: of the server.
+        receive: called with each object on the socket's thread; it returns soon.
+        lost: called once when the connection ends by itself.
+    """
+
+    def __init__(
+        self, url: str, receive: Callable[[dict[str, Any]], None], lost: Callable[[str], None]
+    ) -> None:
+        client = require("websockets.sync.client", "bridge")
+        self._url, self._receive, self._lost = url, receive, lost
+        self._closed = require("websockets.exceptions", "bridge").ConnectionClosed
+        try:
+            self._socket = client.connect(
+                url, compression=None, max_size=LARGEST, open_timeout=5.0, close_timeout=1.0,
+                ping_interval=PING / 2, ping_timeout=PING,
+            )  # fmt: skip
+        except (OSError, TimeoutError, ValueError) as error:
+            raise TransportError(f"No rosbridge server at {url}: {error}.") from error
+        except Exception as error:  # websockets' own: the address or the answer is no websocket's
+            raise TransportError(f"{url} is not a rosbridge server: {error}.") from error
+        self._ending = False
+        self._fragments: dict[str, dict[int, str]] = {}
+        self._thread = threading.Thread(target=self._read, name="rosbridge", daemon=True)
+        self._thread.start()
+
+    def send(self, **operation: Any) -> None:
+        """Send an operation.
+
+        Raises:
+            TransportError: the connection is lost.
+        """
+        try:
+            self._socket.send(json.dumps(operation, allow_nan=False))
+        except (self._closed, OSError) as error:
+            raise TransportError(f"The connection to {self._url} is lost.") from error
+
+    def close(self) -> None:
+        """End it."""
+        self._ending = True
+        self._socket.close()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(2.0)
+
+    def _read(self) -> None:
+        try:
+            for text in self._socket:
+                self._take(text)
+        except Exception as error:
+            log.debug("The connection to %s ended: %s", self._url, error)
+        if not self._ending:
+            self._lost(f"The connection to {self._url} is lost.")
+
+    def _take(self, text: str | bytes) -> None:
+        try:
+            operation = json.loads(text)
+        except (ValueError, RecursionError):
+            log.warning("%s sent what is not JSON.", self._url)
+            return
+        if not isinstance(operation, dict) or not isinstance(operation.get("op"), str):
+            log.warning("%s sent what is no operation.", self._url)
+        elif operation["op"] == "fragment":
+            self._join(operation)
+        else:
+            self._receive(operation)
+
+    def _join(self, fragment: Mapping[str, Any]) -> None:
+        """Keep a fragment; with the last one of a message, take the message."""
+        key, number, total = str(fragment.get("id")), fragment.get("num"), fragment.get("total")
+        data = fragment.get("data")
+        if not (isinstance(number, int) and isinstance(total, int) and isinstance(data, str)):
+            log.warning("%s sent a fragment that is none.", self._url)
+            return
+        while len(self._fragments) >= INCOMPLETE and key not in self._fragments:
+            del self._fragments[next(iter(self._fragments))]
+        parts = self._fragments.setdefault(key, {})
+        parts[number] = data
+        if len(parts) == total:
+            del self._fragments[key]
+            self._take("".join(parts[index] for index in sorted(parts)))
