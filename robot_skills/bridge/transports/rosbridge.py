@@ -129,7 +129,10 @@ class RosbridgeTransport:
         values = answer.get("values")
         if answer.get("result") is False or not isinstance(values, dict):
             raise TransportError(f"The server at {self._url} has no rosapi, which knows the topics.")
-        return dict(zip(values.get("topics", ()), values.get("types", ()), strict=False))
+        try:
+            return dict(zip(_texts(values, "topics"), _texts(values, "types"), strict=True))
+        except ValueError as error:
+            raise TransportError(f"The rosapi at {self._url} did not say topics: {error}") from error
 
     def close(self) -> None:
         """See `Transport`."""
@@ -285,7 +288,12 @@ class _Sent:
         values, status = said.get("values"), said.get("status", ABORTED)
         if not isinstance(values, dict):
             raise TransportError(f"{self._action} rejected the goal: {values}")
-        return int(status), from_json(self._kind.result, values)
+        try:
+            if not isinstance(status, int):
+                raise MessageError("status is not a whole number.")
+            return int(status), from_json(self._kind.result, values)
+        except MessageError as error:
+            raise TransportError(f"{self._action} ended with no {self._kind.name}: {error}") from error
 
     def cancel(self) -> None:
         """See `Goal`."""
@@ -302,3 +310,10 @@ class _Served:
     def feedback(self, message: Any) -> None:
         """See `ServedGoal`."""
         self._socket.send(op="action_feedback", id=self.key, action=self.action, values=to_json(message))
+
+
+def _texts(values: Mapping[str, Any], name: str) -> list[str]:
+    found = values.get(name)
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise MessageError(f"{name} is no list of texts.")
+    return found

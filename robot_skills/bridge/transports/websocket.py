@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from robot_skills.bridge.schema import MessageError
 from robot_skills.bridge.transport import TransportError
 from robot_skills.errors import require
 
@@ -46,7 +47,7 @@ class Socket:
         except Exception as error:  # websockets' own: the address or the answer is no websocket's
             raise TransportError(f"{url} is not a rosbridge server: {error}.") from error
         self._ending = False
-        self._fragments: dict[str, dict[int, str]] = {}
+        self._fragments = Fragments()
         self._thread = threading.Thread(target=self._read, name="rosbridge", daemon=True)
         self._thread.start()
 
@@ -91,16 +92,43 @@ class Socket:
             self._receive(operation)
 
     def _join(self, fragment: Mapping[str, Any]) -> None:
-        """Keep a fragment; with the last one of a message, take the message."""
-        key, number, total = str(fragment.get("id")), fragment.get("num"), fragment.get("total")
-        data = fragment.get("data")
-        if not (isinstance(number, int) and isinstance(total, int) and isinstance(data, str)):
-            log.warning("%s sent a fragment that is none.", self._url)
+        try:
+            text = self._fragments.add(fragment)
+        except MessageError as error:
+            log.warning("%s: %s", self._url, error)
             return
-        while len(self._fragments) >= INCOMPLETE and key not in self._fragments:
-            del self._fragments[next(iter(self._fragments))]
-        parts = self._fragments.setdefault(key, {})
+        if text is not None:
+            self._take(text)
+
+
+class Fragments:
+    """Messages that come in parts: so many at a time, and together no larger than the largest message."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, dict[int, str]] = {}
+        self._size = 0
+
+    def add(self, fragment: Mapping[str, Any]) -> str | None:
+        """Keep a part of a message; with its last part, the message.
+
+        Raises:
+            MessageError: it is no fragment, or too much waits for its other parts: the oldest is given up.
+        """
+        number, total, data = (fragment.get(name) for name in ("num", "total", "data"))
+        if not (isinstance(number, int) and isinstance(total, int) and isinstance(data, str)):
+            raise MessageError("a fragment is none: num and total are whole numbers, data is a text.")
+        key = str(fragment.get("id"))
+        parts = self._waiting.setdefault(key, {})
+        self._size += len(data) - len(parts.get(number, ""))
         parts[number] = data
         if len(parts) == total:
-            del self._fragments[key]
-            self._take("".join(parts[index] for index in sorted(parts)))
+            self._give_up(key)
+            return "".join(parts[index] for index in sorted(parts))
+        if self._size > LARGEST or len(self._waiting) > INCOMPLETE:
+            oldest = next(iter(self._waiting))
+            self._give_up(oldest)
+            raise MessageError(f"fragments without end: message {oldest!r} is given up.")
+        return None
+
+    def _give_up(self, key: str) -> None:
+        self._size -= sum(map(len, self._waiting.pop(key).values()))
