@@ -66,10 +66,7 @@ studies: $(VENV)/.stamp-dev  ## tables behind long trainings: Push-T (PUSHT=its 
 	$(BIN)/python benchmarks/segmentation.py train open press
 	$(BIN)/python benchmarks/segmentation.py report
 	$(BIN)/python benchmarks/retrieval.py
-	for skill in pick place push open close press; do \
-		test -e out/data/$$skill || \
-		$(BIN)/robot-skills collect datasets/tabletop_$$skill.yaml -o out/data/$$skill || exit 1; \
-	done
+	$(BIN)/python benchmarks/policies.py collect
 	test -e out/data/metaworld || $(BIN)/python -m sim.experts.metaworld datasets/metaworld.yaml -o out/data/metaworld
 	$(BIN)/python benchmarks/policies.py train tabletop pusht metaworld
 	$(BIN)/python benchmarks/policies.py score tabletop pusht metaworld
@@ -91,17 +88,15 @@ libero: $(VENV)/.stamp-dev  ## LIBERO-Object: install it (670 MB), collect, trai
 	$(BIN)/python benchmarks/libero_object.py report
 
 pretrained: $(VENV)/.stamp-demo  ## collect demonstrations and train the six skills again (about 3 hours on two cores)
-	for part in 0 1 2 3; do \
-		$(BIN)/robot-skills collect datasets/tabletop_pick.yaml --episodes 500 \
-			--first-seed $${part}00000 -o out/data/pick_$$part && \
-		$(BIN)/robot-skills collect datasets/tabletop_push.yaml --episodes 450 --misled 0.$$((part % 2 * 4)) \
-			--first-seed $${part}00000 -o out/data/push_$$part || exit 1; \
+	$(BIN)/python benchmarks/policies.py collect
+	for skill in pick place push five; do \
+		$(BIN)/robot-skills train datasets/train_$$skill.yaml -o out/train/$$skill --resume || exit 1; \
 	done
-	for skill in place open close press; do \
-		$(BIN)/robot-skills collect datasets/tabletop_$$skill.yaml -o out/data/$$skill || exit 1; \
-	done
-	for skill in pick place push open close press; do \
-		$(BIN)/robot-skills train datasets/train_$$skill.yaml -o out/train/$$skill --resume && \
+	$(BIN)/robot-skills collect datasets/tabletop_place.yaml --misled 0 --policy out/train/place \
+		--first-seed 500000 --episodes 2000 -o out/data/place_led
+	$(BIN)/robot-skills train datasets/train_place_led.yaml -o out/train/place_led --resume
+	$(BIN)/robot-skills skills add out/train/five --skills open,close,press --library robot_skills/pretrained --force
+	for skill in pick push place_led; do \
 		$(BIN)/robot-skills skills add out/train/$$skill --library robot_skills/pretrained --force || exit 1; \
 	done
 
