@@ -76,5 +76,5 @@ def _compressed(message: CompressedImage) -> Image:
             if not 0 < opened.width * opened.height <= LARGEST:
                 raise MessageError(f"A picture of {opened.height} x {opened.width} pixels.")
             return np.asarray(opened.convert("RGB"), np.uint8)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
         raise MessageError(f"The bytes are no JPEG or PNG picture: {error}.") from error

@@ -27,7 +27,7 @@ from robot_skills.bridge.cdr import decode, encode
 from robot_skills.bridge.controller import Command
 from robot_skills.bridge.messages import Float64MultiArray, String
 from robot_skills.bridge.outputs import trajectory
-from robot_skills.bridge.schema import MessageError, definition, message_class, ros_name
+from robot_skills.bridge.schema import definition, message_class, ros_name
 from robot_skills.bridge.settings import ArmSettings
 from robot_skills.bridge.transports.dispatch import Dispatcher
 from robot_skills.errors import InputError, require
@@ -228,14 +228,13 @@ def read(path: Path | str, topics: set[str] | None = None) -> Iterator[Recorded]
     for file in files:
         with file.open("rb") as stream:
             try:
-                for schema, channel, item in reader.make_reader(stream).iter_messages(
-                    list(topics) if topics else None
-                ):
+                found = reader.make_reader(stream, validate_crcs=True)
+                for schema, channel, item in found.iter_messages(list(topics) if topics else None):
                     kind = _known(schema.name) if schema and channel.message_encoding == "cdr" else None
                     if kind is not None:
                         yield Recorded(channel.topic, 1e-9 * item.log_time, decode(kind, item.data))
-            except (MessageError, require("mcap.exceptions", "bridge").McapError) as error:
-                raise InputError(f"{file} is damaged: {error}") from error
+            except Exception as error:  # of damaged bytes the package raises whatever it stumbles over
+                raise InputError(f"{file} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _known(name: str) -> type | None:

@@ -147,6 +147,27 @@ def test_a_damaged_recording_is_one_line(damage: str, tmp_path: Path) -> None:
         list(read(tmp_path / "bag"))
 
 
+def test_a_recording_with_flipped_bits_gives_no_message_that_was_not_recorded(tmp_path: Path) -> None:
+    record(tmp_path / "bag")
+    (file,) = (tmp_path / "bag").glob("*.mcap")
+    data, whole = file.read_bytes(), [item.message for item in read(tmp_path / "bag")]
+    rng, said = np.random.default_rng(0), []
+    for _ in range(300):
+        spoilt = bytearray(data)
+        at = int(rng.integers(len(data)))
+        if rng.random() < 0.5:
+            spoilt[at] ^= 1 << int(rng.integers(8))
+        else:
+            spoilt[at : at + 8] = b"\xff" * 8  # a length without end
+        file.write_bytes(spoilt)
+        try:
+            assert all(item.message in whole for item in read(tmp_path / "bag"))
+        except InputError as error:
+            said.append(str(error))
+    assert len(said) > 50
+    assert all("is damaged" in line and "\n" not in line for line in said)
+
+
 def test_a_recording_overwrites_nothing(tmp_path: Path) -> None:
     record(tmp_path / "bag")
     with pytest.raises(InputError, match="exists"):
