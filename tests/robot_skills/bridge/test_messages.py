@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from robot_skills.bridge import messages
 from robot_skills.bridge.cdr import LITTLE, decode, encode
 from robot_skills.bridge.json_codec import from_json, to_json
-from robot_skills.bridge.schema import MessageError, fields_of, message_class
+from robot_skills.bridge.schema import MessageError, definition, fields_of, message_class, ros_name
 from robot_skills.errors import InputError
 from tests.robot_skills.bridge.generated import (
     CLASSES,
@@ -99,6 +99,39 @@ def _tried(work: Any, error: type[Exception]) -> Any:
         return work()
     except error:
         return None
+
+
+#: ROS's hash (REP 2016) of what control_msgs 5 defines, from its own definitions. It holds names, order and
+#: types of the fields, and those of nested messages.
+CONTROL_MSGS = {
+    "JointJog": "ba249455a20f70168a1acb7bf43b776b72ff1f7eb5fc4cfea443f749e963c6e7",
+    "FollowJointTrajectory_Goal": "8a9060704b269608f5a340934cc26e66869dd14bdac29e2e7fd9ec8b9882d205",
+    "FollowJointTrajectory_Result": "8002e99ed2c14c6faa522f2a93c26d744c5982f254f9e98ff9c6f19789bdb220",
+    "FollowJointTrajectory_Feedback": "3fd0aaecf71725121ae1ff7f01098a5e0da581e672be18a6b2c286cb43d96b49",
+    "GripperCommand_Goal": "607d9f41eb241e1922e90f02125e87ae6bfb78f7f64a71dc92630263d01f8b6d",
+    "GripperCommand_Result": "bf512d5aa6a0e4fe4d8be22b2ec4a1973c3d250fa1f65e47450322c25c45c0a0",
+    "GripperCommand_Feedback": "8f7c520077bab528bb9161ee3b83c81eee1f8aecadb8922ce82c79d667a819c4",
+    "ParallelGripperCommand_Goal": "412807b6b6acf2bf406fb0cf3b5c8f84286cd4e4d425734155aa1ff41caa0063",
+    "ParallelGripperCommand_Result": "51acbcd62aa44097d3877c506eab1146856fa8768628ffbe102c1699152d2afa",
+    "ParallelGripperCommand_Feedback": "ed6f7c4e5aea7f960432663c0e762e001a0a1f5cc0130d126e60041412d0543c",
+}
+
+
+def test_our_definitions_are_those_of_ros() -> None:
+    """By the hash of each type: of those that rosbags has, and of control_msgs, which it has not."""
+    typesys = pytest.importorskip("rosbags.typesys")
+    theirs = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
+    wanted = {
+        f"control_msgs/{'action' if '_' in name else 'msg'}/{name}": f"RIHS01_{digest}"
+        for name, digest in CONTROL_MSGS.items()
+    }
+    names = {ros_name(kind) for kind in CLASSES}
+    wanted |= {name: theirs.hash_rihs01(name) for name in names & set(theirs.types)}
+    assert len(wanted) > 30
+    ours = typesys.get_typestore(typesys.Stores.EMPTY)
+    for name in wanted:
+        ours.register(typesys.get_types_from_msg(definition(message_class(name)), name))
+    assert {name: ours.hash_rihs01(name) for name in wanted} == wanted
 
 
 @given(MESSAGES, st.data())
