@@ -1,4 +1,4 @@
-"""Starts ROS 2 processes from the environment that `ros.sh` makes: on the loopback interface only."""
+"""Starts ROS 2 processes from what `ros_environment.sh` makes: on the loopback interface only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-#: The environment's Python.
+#: Python of the environment with the nodes, and of the one with the rosbridge server.
 PYTHON = os.environ.get("ROS_PYTHON", "")
+ROSBRIDGE_PYTHON = os.environ.get("ROSBRIDGE_PYTHON", PYTHON)
 #: Cyclone DDS and Fast DDS find each other on 127.0.0.1 without multicast.
 CYCLONEDDS = (
     '<CycloneDDS><Domain Id="any"><General><Interfaces><NetworkInterface name="lo" multicast="false"/>'
@@ -23,21 +24,31 @@ CYCLONEDDS = (
 )
 
 
-def variables(domain: int) -> dict[str, str]:
-    """The environment's variables for a process that speaks to this machine only."""
-    place = Path(PYTHON).absolute().parents[1]
-    packages = place / "lib" / "python3.11" / "site-packages"
-    libraries = [str(place / "lib"), *sorted(glob.glob(str(packages / "ros_*.libs")))]
+def distribution(python: str = PYTHON) -> str:
+    """The distribution of ROS 2 in an environment: jazzy, kilted."""
+    (found,) = _packages(python).glob("ros_*_rclpy-*.dist-info")
+    return found.name.split("_")[1]
+
+
+def variables(domain: int, python: str = PYTHON) -> dict[str, str]:
+    """An environment's variables for a process that speaks to this machine only."""
+    place = Path(python).absolute().parents[1]
+    libraries = [str(place / "lib"), *sorted(glob.glob(str(_packages(python) / "ros_*.libs")))]
     return {
         **os.environ,
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),
         "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
         "AMENT_PREFIX_PATH": str(place),
-        "ROS_DISTRO": "jazzy",
+        "ROS_DISTRO": distribution(python),
         "ROS_DOMAIN_ID": str(domain),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "PYTHONPATH": str(ROOT),
     }
+
+
+def _packages(python: str) -> Path:
+    (found,) = Path(python).absolute().parents[1].glob("lib/python3*/site-packages")
+    return found
 
 
 def free_port() -> int:
@@ -78,12 +89,11 @@ def node(domain: int) -> Iterator[subprocess.Popen[str]]:
 @contextlib.contextmanager
 def rosbridge(domain: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """rosbridge-server-rs, its address and its process."""
-    place = Path(PYTHON).absolute().parents[1]
-    (server,) = place.glob("lib/python3*/site-packages/rosbridge_server_rs/rosbridge_server_rs_jazzy")
+    server = _packages(ROSBRIDGE_PYTHON) / "rosbridge_server_rs" / "rosbridge_server_rs_jazzy"
     server.chmod(0o755)  # the wheel leaves it without
     port = free_port()
     library = Path(sysconfig.get_config_var("LIBDIR")) / "libpython3.11.so.1.0"
-    environment = {**variables(domain), "LD_PRELOAD": str(library)}
+    environment = {**variables(domain, ROSBRIDGE_PYTHON), "LD_PRELOAD": str(library)}
     command = [str(server), "--no-rosapi", "--bind", f"127.0.0.1:{port}"]
     with running(command, environment) as process:
         until = time.monotonic() + 10.0

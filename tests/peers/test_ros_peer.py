@@ -1,4 +1,4 @@
-"""The transports against a real ROS 2 Jazzy node: run by `ros.sh`, which makes its environment."""
+"""The transports against a node of a real ROS 2, Jazzy or Kilted; `ros.sh` makes its environment."""
 
 from __future__ import annotations
 
