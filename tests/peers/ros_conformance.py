@@ -190,12 +190,12 @@ def flood(transport: Transport) -> None:
 CHECKS = (topics, latched, order, services, actions, offered, flood)
 
 
-def main() -> None:
-    """Run every check on one connection."""
+def run(checks: tuple[Callable[[Transport], None], ...]) -> None:
+    """Run checks on one connection, and write what came of them."""
     settings = from_mapping(TransportSettings, json.loads(sys.argv[1]), "transport")
     transport = open_transport(settings)
     found: dict[str, str | None] = {}
-    for check in CHECKS:
+    for check in checks:
         try:
             check(transport)
             found[check.__name__] = None
@@ -207,4 +207,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(CHECKS)

@@ -5,6 +5,7 @@
 /ask_back has its service /ours called.
 """
 
+import itertools
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ import time
 import rclpy
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
@@ -20,20 +21,19 @@ from std_srvs.srv import SetBool, Trigger
 from test_msgs.action import Fibonacci
 from trajectory_msgs.msg import JointTrajectory
 
+KINDS = {
+    "joint_state": JointState,
+    "trajectory": JointTrajectory,
+    "array": Float64MultiArray,
+    "flag": Bool,
+    "text": String,
+    "image": Image,
+}
 
-def main() -> None:
-    rclpy.init()
-    node = rclpy.create_node("peer")
-    group = ReentrantCallbackGroup()
-    kinds = {
-        "joint_state": JointState,
-        "trajectory": JointTrajectory,
-        "array": Float64MultiArray,
-        "flag": Bool,
-        "text": String,
-        "image": Image,
-    }
-    for name, kind in kinds.items():
+
+def echo(node, group) -> None:
+    """Send back what comes."""
+    for name, kind in KINDS.items():
         quality = qos_profile_sensor_data if kind is Image else 1000
         publisher = node.create_publisher(kind, f"/echoed/{name}", quality)
         node.create_subscription(
@@ -43,15 +43,22 @@ def main() -> None:
             quality,
             callback_group=group,
         )
-    latched = node.create_publisher(
-        String, "/described", QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    )
+
+
+def describe(node):
+    """Say once what those that come later still hear; the publisher is to be kept."""
+    quality = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    latched = node.create_publisher(String, "/described", quality)
     latched.publish(String(data="<robot/>"))
-    calls = []
+    return latched
+
+
+def offer_services(node, group) -> None:
+    """Services that answer, and one that takes its time."""
+    calls = itertools.count(1)
 
     def trigger(request, response):
-        calls.append(1)
-        response.success, response.message = True, f"call {len(calls)}"
+        response.success, response.message = True, f"call {next(calls)}"
         return response
 
     def switch(request, response):
@@ -66,24 +73,29 @@ def main() -> None:
     node.create_service(Trigger, "/slow", slow, callback_group=group)
     node.create_service(SetBool, "/switch", switch, callback_group=group)
 
-    def count(goal):
-        numbers = [0, 1]
-        feedback = Fibonacci.Feedback()
-        result = Fibonacci.Result()
-        for _ in range(1, goal.request.order):
-            if goal.is_cancel_requested:
-                goal.canceled()
-                result.sequence = numbers
-                return result
-            numbers.append(numbers[-1] + numbers[-2])
-            feedback.sequence = numbers
-            goal.publish_feedback(feedback)
-            time.sleep(0.05)
-        goal.succeed()
-        result.sequence = numbers
-        return result
 
-    ActionServer(
+def count(goal):
+    """Carry out a goal of ROS's example of an action."""
+    numbers = [0, 1]
+    feedback = Fibonacci.Feedback()
+    result = Fibonacci.Result()
+    for _ in range(1, goal.request.order):
+        if goal.is_cancel_requested:
+            goal.canceled()
+            result.sequence = numbers
+            return result
+        numbers.append(numbers[-1] + numbers[-2])
+        feedback.sequence = numbers
+        goal.publish_feedback(feedback)
+        time.sleep(0.05)
+    goal.succeed()
+    result.sequence = numbers
+    return result
+
+
+def offer_action(node, group):
+    """An action that gives feedback, can be canceled, and rejects orders below 0."""
+    return ActionServer(
         node,
         Fibonacci,
         "/count",
@@ -92,28 +104,47 @@ def main() -> None:
         cancel_callback=lambda goal: CancelResponse.ACCEPT,
         callback_group=group,
     )
+
+
+def ask_back(node, group) -> None:
+    """Call the service of whoever is tested when it says so, and say what came of it."""
     ask = node.create_client(Trigger, "/ours", callback_group=group)
     answers = node.create_publisher(String, "/answers", 10)
 
-    def ask_back(message):
-        """Call the service of whoever is tested, and say what came of it."""
+    def wait() -> None:
+        ask.wait_for_service(5.0)
+        future = ask.call_async(Trigger.Request())
+        future.add_done_callback(lambda done: answers.publish(String(data=done.result().message)))
 
-        def wait() -> None:
-            ask.wait_for_service(5.0)
-            future = ask.call_async(Trigger.Request())
-            future.add_done_callback(lambda done: answers.publish(String(data=done.result().message)))
-
+    def asked(message) -> None:
         threading.Thread(target=wait, daemon=True).start()
 
-    node.create_subscription(Bool, "/ask_back", ask_back, 10, callback_group=group)
-    executor = MultiThreadedExecutor(4)
+    node.create_subscription(Bool, "/ask_back", asked, 10, callback_group=group)
+
+
+def spin(node, threads: int) -> None:
+    """Say that all is ready, and run until the process is ended."""
+    executor = MultiThreadedExecutor(threads)
     executor.add_node(node)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     try:
         executor.spin()
-    except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
+    except (KeyboardInterrupt, ExternalShutdownException):
         sys.exit(0)
+
+
+def main() -> None:
+    """The node, and all that it offers."""
+    rclpy.init()
+    node = rclpy.create_node("peer")
+    group = ReentrantCallbackGroup()
+    echo(node, group)
+    kept = describe(node), offer_action(node, group)
+    offer_services(node, group)
+    ask_back(node, group)
+    spin(node, 4)
+    del kept
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import json
 import os
 import socket
 import subprocess
@@ -28,6 +29,11 @@ def distribution(python: str = PYTHON) -> str:
     """The distribution of ROS 2 in an environment: jazzy, kilted."""
     (found,) = _packages(python).glob("ros_*_rclpy-*.dist-info")
     return found.name.split("_")[1]
+
+
+def has_control_msgs() -> bool:
+    """Whether `ros_interfaces.py` has built it, which takes a C++ compiler."""
+    return bool(list(_packages(PYTHON).glob("control_msgs/action/_follow_joint_trajectory.py")))
 
 
 def variables(domain: int, python: str = PYTHON) -> dict[str, str]:
@@ -105,3 +111,16 @@ def rosbridge(domain: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
                 assert time.monotonic() < until, "rosbridge-server-rs does not listen"
                 time.sleep(0.05)
         yield f"ws://127.0.0.1:{port}", process
+
+
+def conformance(
+    suite: str, python: str, environment: dict[str, str], settings: dict[str, object]
+) -> dict[str, str | None]:
+    """Run a suite of checks of a transport with a Python that has it: check -> None, or what went wrong."""
+    command = [python, str(HERE / suite), json.dumps(settings)]
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
+    return found

@@ -27,6 +27,7 @@ _domains = itertools.count(60 + os.getpid() % 20)
 #: The longest that a command goes on after it was sent, s: a tick and its horizon, the way to rest from full
 #: speed, and three times the lag of the simulated servos.
 TIME_OUT = 0.10 + 0.06 + 0.17
+SUITE = "ros_conformance.py"
 CHECKS = ("topics", "latched", "order", "services", "actions", "offered", "flood")
 
 
@@ -35,30 +36,17 @@ def domain() -> int:
     return next(_domains)
 
 
-def conformance(
-    python: str, environment: dict[str, str], settings: dict[str, object]
-) -> dict[str, str | None]:
-    """Check -> None, or what went wrong."""
-    command = [python, str(ros.HERE / "ros_conformance.py"), json.dumps(settings)]
-    done = subprocess.run(
-        command, env=environment, cwd=ros.ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def test_rosbridge(domain: int) -> None:
     with ros.node(domain), ros.rosbridge(domain) as (url, _):
         environment = {**os.environ, "PYTHONPATH": str(ros.ROOT)}
-        found = conformance(sys.executable, environment, {"kind": "rosbridge", "url": url})
+        found = ros.conformance(SUITE, sys.executable, environment, {"kind": "rosbridge", "url": url})
     assert found == dict.fromkeys(CHECKS)
 
 
 def test_dds(domain: int) -> None:
     with ros.node(domain):
         environment = {**os.environ, "PYTHONPATH": str(ros.ROOT)}
-        found = conformance(sys.executable, environment, {"kind": "dds", "domain": domain})
+        found = ros.conformance(SUITE, sys.executable, environment, {"kind": "dds", "domain": domain})
     # rmw_fastrtps correlates replies by what the package cannot set: its peers hear no service here.
     assert found.pop("offered") is not None
     assert found == dict.fromkeys(check for check in CHECKS if check != "offered")
@@ -67,7 +55,7 @@ def test_dds(domain: int) -> None:
 def test_rclpy(domain: int) -> None:
     """The native node, run by ROS's own Python: it needs no more of this project than its source."""
     with ros.node(domain):
-        found = conformance(ros.PYTHON, ros.variables(domain), {"kind": "rclpy", "domain": domain})
+        found = ros.conformance(SUITE, ros.PYTHON, ros.variables(domain), {"kind": "rclpy", "domain": domain})
     assert found == dict.fromkeys(CHECKS)
 
 
