@@ -162,6 +162,10 @@ def actions(transport: Transport) -> None:
     status, result = goal.result(10.0)
     assert status == CANCELED, status
     assert time.monotonic() - began < 5.0
+    goal = transport.send_goal("/count", Fibonacci, FibonacciGoal(400))
+    goal.cancel()  # before anybody can have taken it on
+    status, result = goal.result(10.0)
+    assert status == CANCELED, status
     goal = transport.send_goal("/count", Fibonacci, FibonacciGoal(-1))
     assert "reject" in failure(lambda: goal.result(5.0))
 

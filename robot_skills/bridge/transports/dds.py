@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 M = TypeVar("M")
 
 CANCEL = ServiceType("action_msgs/srv/CancelGoal", CancelGoalRequest, CancelGoalResponse)
+#: The other side finds us so much later than we find it, at most, s; nothing here says when it has.
+MEETING = 0.1
 #: Of rmw_cyclonedds: the client's identity and a number before each request and response.
 FRAME = struct.Struct("<Qq")
 #: Vendor 1.15, Fast DDS: its type information is not Cyclone's, and with it no sample would come.
@@ -136,12 +138,7 @@ class DdsTransport:
         self, topic: str, kind: type[M], callback: Callable[[M], None], quality: Quality = COMMANDS
     ) -> None:
         """See `Transport`."""
-        key = f"{topic} {len(self._kept)}"
-
-        def arrived(payload: bytes) -> None:
-            self._work.put(partial(_read, topic, kind, payload, callback), key, quality.depth)
-
-        self._reader(f"rt{_rooted(topic)}", kind, quality, False, arrived)
+        self._subscribed(topic, kind, callback, quality)
 
     def call(self, service: str, kind: ServiceType, request: Any, timeout: float) -> Any:
         """See `Transport`; one request of a service at a time."""
@@ -170,9 +167,10 @@ class DdsTransport:
     ) -> _Goal:
         """See `Transport`; one goal of an action at a time."""
         parts, name = action_parts(kind), UUID(uuid.uuid4().bytes)
+        reader = None
         if feedback is not None:
-            self._feedback(action, parts.feedback, name, feedback)
-        return _Goal(self, action, kind, name, goal)
+            reader = self._feedback(action, parts.feedback, name, feedback)
+        return _Goal(self, action, kind, name, goal, reader)
 
     def serve_action(
         self,
@@ -218,12 +216,20 @@ class DdsTransport:
                 found = self._clients[service, kind.name] = _Client(self, service, kind, self._framed)
             return found
 
-    def _feedback(self, action: str, kind: type, goal: UUID, callback: Callable[[Any], None]) -> None:
+    def _subscribed(self, topic: str, kind: type[M], callback: Callable[[M], None], quality: Quality) -> Any:
+        key = f"{topic} {len(self._kept)}"
+
+        def arrived(payload: bytes) -> None:
+            self._work.put(partial(_read, topic, kind, payload, callback), key, quality.depth)
+
+        return self._reader(f"rt{_rooted(topic)}", kind, quality, False, arrived)
+
+    def _feedback(self, action: str, kind: type, goal: UUID, callback: Callable[[Any], None]) -> Any:
         def ours(message: Any) -> None:
             if message.goal_id == goal:
                 callback(message.feedback)
 
-        self.subscribe(f"{action}/_action/feedback", kind, ours, STREAM)
+        return self._subscribed(f"{action}/_action/feedback", kind, ours, STREAM)
 
     def _topic(self, name: str, kind: type, framed: bool) -> Any:
         key = (name, kind, framed)
@@ -290,6 +296,7 @@ class _Client:
         self._service, self._kind, self._framed = service, kind, framed
         self._guid, self._numbers = transport._guid, transport._numbers
         self._lock = threading.Lock()
+        self._met = False
         self._answer: Future[bytes] | None = None
         self._number = 0
         self._write = transport._writer(f"rq{name}Request", kind.request, STREAM, framed)
@@ -317,11 +324,15 @@ class _Client:
             self._lock.release()
 
     def _wait_for_server(self, until: float) -> None:
-        """A request that is written before its reader is known is lost."""
+        """A request that is written before its reader is known is lost, and so is an answer."""
         while not (self._writer.get_matched_subscriptions() and self._reader.get_matched_publications()):
+            self._met = False
             if time.monotonic() > until:
                 raise TransportError(f"Nobody offers the service {self._service}.")
             time.sleep(0.01)
+        if not self._met:
+            self._met = True
+            time.sleep(MEETING)
 
     def _arrived(self, payload: bytes) -> None:
         answer = self._answer
@@ -334,10 +345,20 @@ class _Client:
 class _Goal:
     """A goal of ours."""
 
-    def __init__(self, transport: DdsTransport, action: str, kind: ActionType, name: UUID, goal: Any) -> None:
+    def __init__(
+        self,
+        transport: DdsTransport,
+        action: str,
+        kind: ActionType,
+        name: UUID,
+        goal: Any,
+        feedback: Any,
+    ) -> None:
         parts = action_parts(kind)
+        self._feedback = feedback
         self._transport, self._action, self._name = transport, action, name
         self._done: Future[tuple[int, Any]] = Future()
+        self._accepted = self._canceled = False
         self._cancel = transport._client(f"{action}/_action/cancel_goal", CANCEL)
         self._send = transport._client(f"{action}/_action/send_goal", parts.send_goal)
         self._get = transport._client(f"{action}/_action/get_result", parts.get_result)
@@ -350,17 +371,36 @@ class _Goal:
         return in_time(self._done, timeout, self._action)
 
     def cancel(self) -> None:
-        """See `Goal`."""
+        """See `Goal`; one that is not yet taken on is canceled as soon as it is."""
+        self._canceled = True
+        if self._accepted:
+            self._say_cancel()
+
+    def _say_cancel(self) -> None:
         self._cancel.call(CancelGoalRequest(GoalInfo(self._name)), 2.0)
 
     def _run(self) -> None:
         try:
+            self._wait_for_feedback()
             if not self._send.call(self._request, 5.0).accepted:
                 raise TransportError(f"{self._action} rejected the goal.")
+            self._accepted = True
+            if self._canceled:
+                self._say_cancel()
             answer = self._get.call(self._ask, 24 * 3600.0)
             self._done.set_result((answer.status, answer.result))
         except TransportError as error:
             self._done.set_exception(error)
+
+    def _wait_for_feedback(self) -> None:
+        """What the server says before its reader here is known is lost."""
+        until = time.monotonic() + 2.0
+        while self._feedback and not self._feedback.get_matched_publications():
+            if time.monotonic() > until:
+                return
+            time.sleep(0.01)
+        if self._feedback:
+            time.sleep(MEETING)
 
 
 def _rooted(name: str) -> str:

@@ -265,6 +265,7 @@ class _Goal:
     ) -> None:
         self._client, self._action, self._kind = client, action, kind
         self._handle: Any = None
+        self._canceled = False
         self._done: Future[tuple[int, Any]] = Future()
         threading.Thread(target=self._run, args=(goal, told), name=action, daemon=True).start()
 
@@ -273,7 +274,8 @@ class _Goal:
         return in_time(self._done, timeout, self._action)
 
     def cancel(self) -> None:
-        """See `Goal`."""
+        """See `Goal`; one that is not yet taken on is canceled as soon as it is."""
+        self._canceled = True
         if self._handle is not None:
             self._handle.cancel_goal_async()
 
@@ -284,6 +286,8 @@ class _Goal:
             self._handle = _wait(self._client.send_goal_async(goal, told), PATIENCE, self._action)
             if not self._handle.accepted:
                 raise TransportError(f"{self._action} rejected the goal.")
+            if self._canceled:
+                self._handle.cancel_goal_async()
             answer = _wait(self._handle.get_result_async(), 24 * 3600.0, self._action)
             self._done.set_result((int(answer.status), from_ros(self._kind.result, answer.result)))
         except TransportError as error:

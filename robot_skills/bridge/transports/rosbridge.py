@@ -14,12 +14,14 @@ A connection that breaks stays broken: whoever uses it hears so at the next word
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from typing import Any, TypeVar
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M")
 
+#: A goal that is canceled is told so again after this time, and for so long, s.
+AGAIN, INSISTING = 0.1, 5.0
 PICTURES = (Image, CompressedImage)
 
 
@@ -281,6 +285,7 @@ class _Sent:
         self, socket: Socket, action: str, kind: ActionType, key: str, done: Future[Mapping[str, Any]]
     ) -> None:
         self._socket, self._action, self._kind, self._key, self._done = socket, action, kind, key, done
+        self._insisting = False
 
     def result(self, timeout: float) -> tuple[int, Any]:
         """See `Goal`."""
@@ -296,7 +301,23 @@ class _Sent:
             raise TransportError(f"{self._action} ended with no {self._kind.name}: {error}") from error
 
     def cancel(self) -> None:
-        """See `Goal`."""
+        """See `Goal`.
+
+        Servers refuse it, without a word that could be waited for, while a goal is not yet taken on: it is
+        said again until the goal has ended.
+        """
+        self._say_cancel()
+        if not self._insisting:
+            self._insisting = True
+            threading.Thread(target=self._insist, name=f"cancel {self._action}", daemon=True).start()
+
+    def _insist(self) -> None:
+        until = time.monotonic() + INSISTING
+        with contextlib.suppress(TransportError):
+            while not wait([self._done], AGAIN).done and time.monotonic() < until:
+                self._say_cancel()
+
+    def _say_cancel(self) -> None:
         self._socket.send(op="cancel_action_goal", id=self._key, action=self._action)
 
 
