@@ -37,7 +37,7 @@ CARD = "skill.yaml"
 #: What makes a skill trained; `stats.safetensors` may be missing where a policy normalises nothing.
 WEIGHTS = ("config.json", "model.safetensors")
 #: What a skill's folder holds. Anything else in a trained folder (logs, checkpoints) stays behind.
-FILES = (*WEIGHTS, "stats.safetensors", "README.md", CARD)
+FILES = (*WEIGHTS, "stats.safetensors", "training.json", "README.md", CARD)
 #: Says where the weights of a skill lie that has none of its own.
 POINTER = "weights.yaml"
 
