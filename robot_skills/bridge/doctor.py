@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_skills.bridge.arm import read_urdf
+from robot_skills.bridge.description import read_urdf
 from robot_skills.bridge.images import picture
 from robot_skills.bridge.kinematics import Kinematics
 from robot_skills.bridge.messages import BoolMessage, CompressedImage, Image, JointState
