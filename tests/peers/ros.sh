@@ -8,4 +8,5 @@ cd "$(dirname "$0")/../.."
 distribution="${1:-jazzy}"
 place="${2:-out/peers/ros-$distribution}"
 sh tests/peers/ros_environment.sh "$distribution" "$place"
-ROS_PYTHON="$place/bin/python" .venv/bin/python -m pytest -q tests/peers/test_ros_peer.py
+ROS_PYTHON="$place/bin/python" .venv/bin/python -m pytest -q \
+    tests/peers/test_ros_peer.py tests/peers/test_control_msgs_peer.py

@@ -16,13 +16,22 @@ case "$distribution" in
 esac
 if [ ! -f "$place/.ready" ]; then
     "$python" -m venv "$place"
+    place="$(cd "$place" && pwd)"
     ros="ros-$distribution"
     "$place/bin/python" -m pip install --quiet --disable-pip-version-check \
         "$rclpy" "$ros-rmw-fastrtps-cpp" "$ros-sensor-msgs" "$ros-std-msgs" "$ros-std-srvs" \
         "$ros-trajectory-msgs" "$ros-geometry-msgs" "$ros-test-msgs" \
         "rosbridge-server-rs==0.1.6" catkin_pkg "empy<4"
     # The server loads rmw_implementation, which these wheels do not build: they have one middleware.
-    lib="$(find "$place" -name librmw_fastrtps_cpp.so | head -n 1)"
-    ln -sf librmw_fastrtps_cpp.so "$(dirname "$lib")/librmw_implementation.so"
+    lib="$place/lib"
+    ln -sf librmw_fastrtps_cpp.so "$lib/librmw_implementation.so"
+    if command -v g++ >/dev/null; then
+        libraries="$lib$(find "$lib" -name 'ros_*.libs' -printf ':%p')"
+        LD_LIBRARY_PATH="$libraries" _ROS_WHEELS_BOOTSTRAP_COMPLETE=1 AMENT_PREFIX_PATH="$place" \
+            PYTHONPATH="$(pwd)" "$place/bin/python" tests/peers/ros_interfaces.py >"$place/interfaces.log" 2>&1 ||
+            { tail -n 5 "$place/interfaces.log" >&2; exit 1; }
+    else
+        echo "ros_environment.sh: no g++ here: control_msgs is not built, and what needs it is skipped" >&2
+    fi
     touch "$place/.ready"
 fi
