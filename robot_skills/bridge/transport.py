@@ -23,6 +23,9 @@ from robot_skills.errors import JobError, unknown
 M = TypeVar("M")
 #: Between two threads of this process, s.
 HAND_OVER = 5e-4
+#: On DDS the other side finds us later than we find it, and what it answers before that is lost. Nothing says
+#: when it has; it is given so long, s.
+MEETING = 0.2
 GROUP = "robot_skills.transports"
 #: Those of this package.
 OURS = {

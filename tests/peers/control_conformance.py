@@ -32,7 +32,7 @@ from robot_skills.bridge.messages import (
     Vector3,
 )
 from robot_skills.bridge.settings import ArmSettings
-from robot_skills.bridge.transport import ABORTED, CANCELED, STREAM, SUCCEEDED, Transport
+from robot_skills.bridge.transport import ABORTED, CANCELED, STREAM, SUCCEEDED, Goal, Transport
 from tests.peers.ros_conformance import failure, run, wait
 
 SETTINGS = ArmSettings.read("tabletop")
@@ -78,7 +78,7 @@ def cancel(transport: Transport) -> None:
     goal = transport.send_goal(FOLLOW, FollowJointTrajectory, trajectory(POSTURE - 1.0, 8.0))
     time.sleep(1.0)
     goal.cancel()
-    status, _ = goal.result(3.0)
+    status, _ = goal.result(5.0)  # it would take 8 s
     assert status == CANCELED, status
     time.sleep(0.3)
     held = where()
@@ -87,22 +87,27 @@ def cancel(transport: Transport) -> None:
     assert np.abs(held - POSTURE + 1.0).max() > 0.1
 
 
+def rejected(goal: Goal) -> None:
+    said = failure(lambda: goal.result(15.0))
+    assert "reject" in said, said
+
+
 def reject(transport: Transport) -> None:
     """Wrong joints, no opening, a negative effort: rejected, and said so."""
     wrong = trajectory(POSTURE[:2], 1.0, ("elbow", "wrist"))
     goal = transport.send_goal(FOLLOW, FollowJointTrajectory, wrong)
-    assert "reject" in failure(lambda: goal.result(5.0))
+    rejected(goal)
     goal = transport.send_goal(GRIP, GripperCommandAction, GripperCommandGoal(GripperCommand(0.02, -1.0)))
-    assert "reject" in failure(lambda: goal.result(5.0))
+    rejected(goal)
     goal = transport.send_goal(PARALLEL, ParallelGripperCommand, ParallelGripperCommandGoal())
-    assert "reject" in failure(lambda: goal.result(5.0))
+    rejected(goal)
 
 
 def fails(transport: Transport) -> None:
     """A trajectory that does not end at rest is aborted, with the reason."""
     moving = JointTrajectoryPoint((0.0,) * 7, (1.0,) * 7, (), (), Duration.from_seconds(1.0))
     goal = FollowJointTrajectoryGoal(JointTrajectory(Header(), JOINTS, (moving,)))
-    status, result = transport.send_goal(FOLLOW, FollowJointTrajectory, goal).result(5.0)
+    status, result = transport.send_goal(FOLLOW, FollowJointTrajectory, goal).result(10.0)
     assert (status, result.error_code) == (ABORTED, -1), (status, result)
     assert "stand still" in result.error_string
 
@@ -112,13 +117,13 @@ def grippers(transport: Transport) -> None:
     feedback: list[Any] = []
     command = GripperCommandGoal(GripperCommand(0.015, 12.5))
     goal = transport.send_goal(GRIP, GripperCommandAction, command, feedback.append)
-    status, result = goal.result(5.0)
+    status, result = goal.result(10.0)
     assert status == SUCCEEDED, status
     assert (result.position, result.effort, result.stalled, result.reached_goal) == (0.015, 12.5, False, True)
     assert wait(lambda: feedback), "no feedback"
     wanted = JointState(name=("finger",), position=(0.01,), effort=(7.0,))
     goal = transport.send_goal(PARALLEL, ParallelGripperCommand, ParallelGripperCommandGoal(wanted))
-    status, result = goal.result(5.0)
+    status, result = goal.result(10.0)
     assert status == SUCCEEDED, status
     assert (result.state.name, result.state.position) == (("finger",), (0.01,)), result
     assert (result.stalled, result.reached_goal) == (True, True)

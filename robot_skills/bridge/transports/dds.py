@@ -35,7 +35,15 @@ from robot_skills.bridge.schema import (
     ros_name,
 )
 from robot_skills.bridge.settings import TransportSettings
-from robot_skills.bridge.transport import COMMANDS, STREAM, Execute, Quality, TransportError, in_time
+from robot_skills.bridge.transport import (
+    COMMANDS,
+    MEETING,
+    STREAM,
+    Execute,
+    Quality,
+    TransportError,
+    in_time,
+)
 from robot_skills.bridge.transports.dispatch import Dispatcher
 from robot_skills.errors import require
 
@@ -44,8 +52,6 @@ log = logging.getLogger(__name__)
 M = TypeVar("M")
 
 CANCEL = ServiceType("action_msgs/srv/CancelGoal", CancelGoalRequest, CancelGoalResponse)
-#: The other side finds us so much later than we find it, at most, s; nothing here says when it has.
-MEETING = 0.1
 #: Of rmw_cyclonedds: the client's identity and a number before each request and response.
 FRAME = struct.Struct("<Qq")
 #: Vendor 1.15, Fast DDS: its type information is not Cyclone's, and with it no sample would come.

@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -18,6 +19,7 @@ from robot_skills.bridge.transport import (
     ABORTED,
     CANCELED,
     COMMANDS,
+    MEETING,
     SUCCEEDED,
     Execute,
     Quality,
@@ -102,6 +104,7 @@ class RclpyTransport:
         self._executors = importlib.import_module("rclpy.executors")
         self._work = Dispatcher("rclpy callbacks")
         self._clients: dict[str, Any] = {}
+        self._met: set[str] = set()
         self._closed = False
         self._running: list[tuple[Any, Any, threading.Thread]] = []
         # Topics and answers on an executor of one thread, which is the fast one; what is offered, and may
@@ -146,6 +149,7 @@ class RclpyTransport:
         client = self._clients[service]
         if not client.wait_for_service(timeout):
             raise TransportError(f"Nobody offers the service {service}.")
+        self._meet(service)
         future = client.call_async(to_ros(request, cls.Request()))
         return from_ros(kind.response, _wait(future, timeout, service))
 
@@ -176,7 +180,8 @@ class RclpyTransport:
             if feedback is not None:
                 self._work.put(partial(_read, kind.feedback, message.feedback, feedback))
 
-        return _Goal(self._clients[action], action, kind, to_ros(goal, cls.Goal()), told)
+        meet = partial(self._meet, action)
+        return _Goal(self._clients[action], action, kind, to_ros(goal, cls.Goal()), told, meet)
 
     def serve_action(
         self,
@@ -234,6 +239,12 @@ class RclpyTransport:
             else qos.DurabilityPolicy.VOLATILE,
         )
 
+    def _meet(self, name: str) -> None:
+        """Let who offers this find us too, before the first request."""
+        if name not in self._met:
+            time.sleep(MEETING)
+            self._met.add(name)
+
     def _server(self) -> Any:
         """The node of what is offered."""
         if self._serving is None:
@@ -261,9 +272,15 @@ class _Goal:
     """A goal of ours."""
 
     def __init__(
-        self, client: Any, action: str, kind: ActionType, goal: Any, told: Callable[[Any], None]
+        self,
+        client: Any,
+        action: str,
+        kind: ActionType,
+        goal: Any,
+        told: Callable[[Any], None],
+        meet: Callable[[], None],
     ) -> None:
-        self._client, self._action, self._kind = client, action, kind
+        self._client, self._action, self._kind, self._meet = client, action, kind, meet
         self._handle: Any = None
         self._canceled = False
         self._done: Future[tuple[int, Any]] = Future()
@@ -283,6 +300,7 @@ class _Goal:
         try:
             if not self._client.wait_for_server(PATIENCE):
                 raise TransportError(f"Nobody offers the action {self._action}.")
+            self._meet()
             self._handle = _wait(self._client.send_goal_async(goal, told), PATIENCE, self._action)
             if not self._handle.accepted:
                 raise TransportError(f"{self._action} rejected the goal.")
