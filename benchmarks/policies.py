@@ -320,7 +320,8 @@ def table(bench: str, groups: tuple[str, ...], rows: list[dict[str, Any]]) -> No
         lines,
         f"{episodes:,} demonstrations, {frames:,} steps; {first['steps']:,} batches of {first['batch']} "
         f"(and before, what codes a policy has), one training seed. Minutes: wall time on one {card}, "
-        "shared by 5 to 13 trainings at a time, so they tell orders of magnitude; marked CPU: on one core. "
+        "shared by 5 to 13 trainings at a time, so they tell orders of magnitude; marked CPU: on one core, "
+        "shared with others too. "
         f"Test seeds {first['first_seed']} and on; how many actions of a chunk are played was chosen on "
         f"{first['validation_episodes']} validation seeds each. Intervals: 95 %, "
         + ("bootstrap over starts" if bench == "pusht" else "Wilson")
