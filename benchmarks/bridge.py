@@ -20,9 +20,9 @@ from bridge_skills import simulated_arm
 from report import write_report
 
 from robot_skills.bridge.arm import RosArm
-from robot_skills.bridge.messages import Float64MultiArray, Header, Image, Time
+from robot_skills.bridge.messages import CompressedImage, Float64MultiArray, Header, Image, Time
 from robot_skills.bridge.settings import ArmSettings, TransportSettings
-from robot_skills.bridge.transport import SENSORS, STREAM, Transport, open_transport
+from robot_skills.bridge.transport import SENSORS, STREAM, Quality, Transport, open_transport
 from tests.peers import ros_processes as ros
 
 
@@ -42,25 +42,32 @@ def chain(transport: TransportSettings, seconds: float) -> list[str]:
 
 def there_and_back(
     transport: Transport,
-    kind: type[Any],
-    name: str,
-    make: Callable[[int], Any],
-    number: Callable[[Any], int],
+    there: tuple[str, type[Any], Callable[[int], Any]],
+    back: tuple[str, type[Any], Callable[[Any], int]],
     rate: float,
     seconds: float,
 ) -> list[str]:
-    """Messages to the peer and back at a rate: how many came back, and how long they took."""
+    """Messages to the peer at a rate, each answered by one: how many came back, and how long they took.
+
+    Args:
+        transport: ours.
+        there: topic, type, and the message of a number.
+        back: topic, type, and the number of a message.
+        rate: Hz.
+        seconds: so long.
+    """
     sent: dict[int, float] = {}
     took: dict[int, float] = {}
+    topic, kind, number = back
 
     def arrived(message: Any) -> None:
         index = number(message)
         if index in sent:
             took[index] = time.monotonic() - sent[index]
 
-    quality = SENSORS if kind is Image else STREAM
-    transport.subscribe(f"/echoed/{name}", kind, arrived, quality)
-    publish = transport.publisher(f"/echo/{name}", kind, quality)
+    transport.subscribe(topic, kind, arrived, quality(kind))
+    topic, kind, make = there
+    publish = transport.publisher(topic, kind, quality(kind))
     time.sleep(3.0)  # until both ends have found each other
     due = time.monotonic()
     for index in range(round(rate * seconds)):
@@ -72,6 +79,11 @@ def there_and_back(
     return [f"{len(sent) - len(took)} of {len(sent)}", *spread(1e3 * np.array(list(took.values())))]
 
 
+def quality(kind: type[Any]) -> Quality:
+    """Pictures as cameras send them, best effort; all else reliably."""
+    return SENSORS if kind in (Image, CompressedImage) else STREAM
+
+
 def spread(values: Any) -> list[str]:
     """How many, the median, p99 and the longest, ms."""
     if not len(values):
@@ -80,9 +92,19 @@ def spread(values: Any) -> list[str]:
     return [str(len(values)), f"{middle:.2f}", f"{high:.2f}", f"{values.max():.1f}"]
 
 
-def picture(index: int) -> Image:
-    """640 x 480 RGB, numbered in its stamp."""
-    return Image(Header(Time(index, 0)), 480, 640, "rgb8", 0, 3 * 640, bytes(480 * 640 * 3))
+def numbers(index: int) -> Float64MultiArray:
+    """As a command of seven joints, the first its number."""
+    return Float64MultiArray(data=(float(index), *(0.0,) * 6))
+
+
+def compressed(index: int) -> CompressedImage:
+    """640 x 480 as a JPEG file of 60 kB, of which nobody looks at the inside."""
+    return CompressedImage(Header(Time(index, 0)), "jpeg", bytes(60_000))
+
+
+def stamp(message: Any) -> int:
+    """The number in a picture's stamp."""
+    return int(message.header.stamp.sec)
 
 
 def main() -> None:
@@ -93,23 +115,24 @@ def main() -> None:
     rows: list[list[str]] = []
     before = os.getloadavg()[0]
     domain = 100 + os.getpid() % 100
-    with ros.node(domain), ros.rosbridge(domain) as (url, _):
+    with ros.node(domain, "--echo"), ros.rosbridge(domain) as (url, _):
         for kind in ("dds", "rosbridge"):
             settings = TransportSettings(kind, url=url, domain=domain)
             transport = open_transport(settings)
-            numbers = there_and_back(
-                transport, Float64MultiArray, "array",
-                lambda index: Float64MultiArray(data=(float(index), *(0.0,) * 6)),
-                lambda message: int(message.data[0]), 500.0, args.seconds,
-            )  # fmt: skip
-            rows.append([kind, "500 Hz to rclpy and back", *numbers])
-            images = there_and_back(
-                transport, Image, "image", picture, lambda message: int(message.header.stamp.sec), 30, 10
-            )
-            rows.append([kind, "640 x 480 RGB at 30 Hz and back", *images])
+            array = ("/echo/array", Float64MultiArray, numbers)
+            echoed = ("/echoed/array", Float64MultiArray, lambda message: int(message.data[0]))
+            jpeg = ("/echo/compressed", CompressedImage, compressed)
+            for what, there, back, rate, seconds in (
+                ("500 Hz to rclpy and back", array, echoed, 500.0, args.seconds),
+                ("a picture as JPEG of 60 kB to rclpy and back, 30 Hz", jpeg,
+                 ("/echoed/compressed", CompressedImage, stamp), 30.0, 10.0),
+                ("a raw picture of 640 x 480 from rclpy, asked for by number, 30 Hz",
+                 ("/show", Float64MultiArray, numbers), ("/echoed/shown", Image, stamp), 30.0, 10.0),
+            ):  # fmt: skip
+                rows.append([kind, what, *there_and_back(transport, there, back, rate, seconds)])
             transport.close()
             rows.append([kind, "joint state in, trajectory out", "-", *chain(settings, 20.0)])
-            print(*rows[-3:], sep="\n", flush=True)
+            print(*rows[-4:], sep="\n", flush=True)
     load = os.getloadavg()[0]
     write_report(
         "bridge",

@@ -2,7 +2,7 @@
 
 /echo/NAME is sent back on /echoed/NAME; the service /trigger counts its calls, /slow takes 3 s; the action
 /count (test_msgs/Fibonacci) gives feedback, can be canceled, rejects orders below 0; whoever says so on
-/ask_back has its service /ours called.
+/ask_back has its service /ours called. With --echo it sends back, and does nothing else.
 """
 
 import itertools
@@ -13,9 +13,9 @@ import time
 import rclpy
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from test_msgs.action import Fibonacci
@@ -28,13 +28,14 @@ KINDS = {
     "flag": Bool,
     "text": String,
     "image": Image,
+    "compressed": CompressedImage,
 }
 
 
 def echo(node, group) -> None:
     """Send back what comes."""
     for name, kind in KINDS.items():
-        quality = qos_profile_sensor_data if kind is Image else 1000
+        quality = qos_profile_sensor_data if kind in (Image, CompressedImage) else 1000
         publisher = node.create_publisher(kind, f"/echoed/{name}", quality)
         node.create_subscription(
             kind,
@@ -43,6 +44,18 @@ def echo(node, group) -> None:
             quality,
             callback_group=group,
         )
+
+
+def show(node, group) -> None:
+    """A picture of 640 x 480 for each number that comes on /show, with the number in its stamp."""
+    publisher = node.create_publisher(Image, "/echoed/shown", qos_profile_sensor_data)
+    picture = Image(height=480, width=640, encoding="rgb8", step=3 * 640, data=bytes(480 * 640 * 3))
+
+    def shown(message) -> None:
+        picture.header.stamp.sec = int(message.data[0])
+        publisher.publish(picture)
+
+    node.create_subscription(Float64MultiArray, "/show", shown, 1000, callback_group=group)
 
 
 def describe(node):
@@ -124,7 +137,7 @@ def ask_back(node, group) -> None:
 
 def spin(node, threads: int) -> None:
     """Say that all is ready, and run until the process is ended."""
-    executor = MultiThreadedExecutor(threads)
+    executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
     executor.add_node(node)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -140,6 +153,10 @@ def main() -> None:
     node = rclpy.create_node("peer")
     group = ReentrantCallbackGroup()
     echo(node, group)
+    show(node, group)
+    if "--echo" in sys.argv:  # rclpy's executor of several threads hardly keeps up with 500 messages a second
+        spin(node, 1)
+        return
     kept = describe(node), offer_action(node, group)
     offer_services(node, group)
     ask_back(node, group)

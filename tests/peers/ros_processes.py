@@ -86,9 +86,10 @@ def running(
 
 
 @contextlib.contextmanager
-def node(domain: int) -> Iterator[subprocess.Popen[str]]:
+def node(domain: int, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`ros_node.py`."""
-    with running([PYTHON, str(HERE / "ros_node.py")], variables(domain), "ready") as process:
+    command = [PYTHON, str(HERE / "ros_node.py"), *arguments]
+    with running(command, variables(domain), "ready") as process:
         yield process
 
 

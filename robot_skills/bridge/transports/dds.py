@@ -54,9 +54,10 @@ M = TypeVar("M")
 CANCEL = ServiceType("action_msgs/srv/CancelGoal", CancelGoalRequest, CancelGoalResponse)
 #: Of rmw_cyclonedds: the client's identity and a number before each request and response.
 FRAME = struct.Struct("<Qq")
-#: Vendor 1.15, Fast DDS: its type information is not Cyclone's, and with it no sample would come.
+#: Vendor 1.15, Fast DDS: its type information is not Cyclone's, and with it no sample would come. The buffer
+#: holds a picture of 640 x 480, as far as the system lets it (net.core.rmem_max).
 CONFIGURATION = (
-    '<CycloneDDS><Domain Id="any">{interface}'
+    '<CycloneDDS><Domain Id="any">{interface}<Internal><SocketReceiveBufferSize max="8MB"/></Internal>'
     "<Compatibility><IgnoreTypeInformation>1.15</IgnoreTypeInformation></Compatibility></Domain></CycloneDDS>"
 )
 LOOPBACK = (
