@@ -20,6 +20,8 @@ LARGEST = 48 * 2**20
 PING = 5.0
 #: Fragments of so many messages may be incomplete at a time; the oldest is given up.
 INCOMPLETE = 16
+#: What a fragment takes beside its text, bytes: many empty ones fill memory too.
+PART = 128
 
 
 class Socket:
@@ -119,7 +121,7 @@ class Fragments:
             raise MessageError("a fragment is none: num and total are whole numbers, data is a text.")
         key = str(fragment.get("id"))
         parts = self._waiting.setdefault(key, {})
-        self._size += len(data) - len(parts.get(number, ""))
+        self._size += PART + len(data) - (PART + len(parts[number]) if number in parts else 0)
         parts[number] = data
         if len(parts) == total:
             self._give_up(key)
@@ -131,4 +133,4 @@ class Fragments:
         return None
 
     def _give_up(self, key: str) -> None:
-        self._size -= sum(map(len, self._waiting.pop(key).values()))
+        self._size -= sum(PART + len(data) for data in self._waiting.pop(key).values())

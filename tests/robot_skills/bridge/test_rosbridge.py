@@ -30,6 +30,7 @@ from robot_skills.bridge.messages import (
     TriggerRequest,
     TriggerResponse,
 )
+from robot_skills.bridge.schema import MessageError
 from robot_skills.bridge.settings import TransportSettings
 from robot_skills.bridge.transport import STREAM, SUCCEEDED, TransportError
 from robot_skills.bridge.transports import websocket
@@ -298,6 +299,18 @@ def test_fragments_without_end_do_not_fill_the_memory(
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 4 * 2**20
+
+
+def test_fragments_of_nothing_are_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "LARGEST", 2**10)
+    waiting = websocket.Fragments()
+    with pytest.raises(MessageError, match="'one' is given up"):
+        for number in range(100):
+            assert waiting.add({"id": "one", "num": number, "total": 10**9, "data": ""}) is None
+    # Nothing of it counts any more, and a part that is sent again counts once.
+    for _ in range(100):
+        assert waiting.add({"id": "two", "num": 0, "total": 2, "data": "a"}) is None
+    assert waiting.add({"id": "two", "num": 1, "total": 2, "data": "b"}) == "ab"
 
 
 def test_a_connection_that_breaks_within_a_message_is_said_to_whoever_waits() -> None:
