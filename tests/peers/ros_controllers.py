@@ -7,7 +7,6 @@ grippers take 0.2 s. What was done is said on /heard as JSON.
 
 import array
 import json
-import sys
 import threading
 import time
 
@@ -18,7 +17,6 @@ from control_msgs.msg import JointJog
 from geometry_msgs.msg import TwistStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
@@ -26,6 +24,7 @@ from robot_skills.bridge.follower import Follower
 from robot_skills.bridge.messages import JointTrajectory
 from robot_skills.bridge.settings import ArmSettings
 from robot_skills.bridge.transports.rclpy_node import from_ros
+from tests.peers.ros_node import spin
 
 SETTINGS = ArmSettings.read("tabletop")
 JOINTS = tuple(joint.name for joint in SETTINGS.joints)
@@ -159,15 +158,8 @@ def main() -> None:
     rclpy.init()
     node = rclpy.create_node("controllers")
     controllers = Controllers(node)
-    executor = MultiThreadedExecutor(8)
-    executor.add_node(node)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        del controllers
-        sys.exit(0)
+    spin(node, 8)
+    del controllers
 
 
 if __name__ == "__main__":
