@@ -81,6 +81,8 @@ def handle(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for name in ("episodes", "first_seed", "misled", "policy")}
     changed = {name: value for name, value in given.items() if value is not None}
     recipe = dataclasses.replace(_read(args.recipe), **changed)
+    if args.teleop is not None and recipe.policy is not None:
+        raise InputError("--policy goes with scripted experts: with --teleop a person acts from the start.")
     if args.workers is not None:
         recipe = dataclasses.replace(recipe, workers=args.workers)
     command = shlex.join(["robot-skills", "collect", args.recipe, "-o", str(args.output)])
@@ -216,19 +218,10 @@ class TabletopDemonstrator:
 
     def __call__(self) -> Callable[[int], Attempt]:
         """Build the world."""
-        from robot_skills.data.collection import Attempt
-        from robot_skills.policies.registry import load_policy
-
-        recipe = self.recipe
+        skill = self.recipe.skill
         with silence():
-            from sim.experts import demonstrate
-            from sim.tabletop.world import TabletopWorld
+            from sim.experts.demonstration import Demonstrator
+            from sim.tabletop.tasks import sample_task
 
-            world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
-            learner = None if recipe.policy is None else load_policy(Path(recipe.policy))
-
-        def attempt(seed: int) -> Attempt:
-            shown = demonstrate(world, recipe.skill, seed, recipe.noise, recipe.misled, learner)
-            return Attempt(seed, shown.episode() if shown.success else None, shown.reason)
-
-        return attempt
+            demonstrator = Demonstrator(self.recipe)
+        return lambda seed: demonstrator.attempt(sample_task(skill, seed))

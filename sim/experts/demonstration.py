@@ -9,17 +9,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from robot_skills.data.collection import Attempt
 from robot_skills.data.episode import Episode
 from robot_skills.execution import ChunkPlayer, ExecutionConfig, LocalChunks
 from robot_skills.library import SkillLibrary
 from robot_skills.policies.policy import Policy
+from robot_skills.policies.registry import load_policy
 from robot_skills.robot import Float, Image, Observation, Robot
 from robot_skills.skill import Skill, SkillCall
+from robot_skills.training.recipe import CollectRecipe
 from sim.experts.expert import expert_for
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.state import State
@@ -151,6 +156,29 @@ def demonstrate_task(
                 executed[6] = -1.0
         robot.act(np.clip(executed, -1.0, 1.0))
     return _demonstration(world, task, frames, over > 0)
+
+
+class Demonstrator:
+    """A world of a process's own, and whoever acts in it, as a recipe asks for.
+
+    Args:
+        recipe: of the collection.
+    """
+
+    def __init__(self, recipe: CollectRecipe) -> None:
+        self._recipe = recipe
+        self._learner: Policy | None = None
+        self._world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
+        if recipe.policy is not None:
+            # One thread everywhere: sums in another order would be other numbers in another process.
+            torch.set_num_threads(1)
+            self._learner = load_policy(Path(recipe.policy))
+
+    def attempt(self, task: Task, through: Callable[[TabletopWorld], Robot] = lambda world: world) -> Attempt:
+        """Try a task once; `through` as of `demonstrate_task`."""
+        recipe = self._recipe
+        shown = demonstrate_task(self._world, task, recipe.noise, recipe.misled, self._learner, through)
+        return Attempt(task.seed, shown.episode() if shown.success else None, shown.reason)
 
 
 class _Learner:

@@ -12,13 +12,11 @@ from pathlib import Path
 
 from robot_skills.data.collection import Attempt
 from robot_skills.errors import InputError
-from robot_skills.policies.registry import load_policy
 from robot_skills.training.configuration import from_mapping, read_yaml
 from robot_skills.training.recipe import CollectRecipe
-from sim.experts.demonstration import demonstrate_task
+from sim.experts.demonstration import Demonstrator
 from sim.generative.robustness import Late, Perturbation, perturbed_task
 from sim.tabletop.tasks import sample_task
-from sim.tabletop.world import TabletopWorld
 
 
 @dataclass(frozen=True)
@@ -68,14 +66,8 @@ class PerturbedDemonstrator:
 
         recipe, change = self.recipe, self.recipe.perturbation
         with silence():
-            world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
-            learner = None if recipe.policy is None else load_policy(Path(recipe.policy))
-
-        def attempt(seed: int) -> Attempt:
-            task = perturbed_task(sample_task(recipe.skill, seed), change)
-            shown = demonstrate_task(
-                world, task, recipe.noise, recipe.misled, learner, lambda world: Late(world, change.latency)
-            )
-            return Attempt(seed, shown.episode() if shown.success else None, shown.reason)
-
-        return attempt
+            demonstrator = Demonstrator(recipe)
+        return lambda seed: demonstrator.attempt(
+            perturbed_task(sample_task(recipe.skill, seed), change),
+            lambda world: Late(world, change.latency),
+        )

@@ -65,6 +65,13 @@ def test_a_trained_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:
     assert store.meta.info["command"].endswith(f"--policy {policy}")
 
 
+def test_a_person_is_led_by_no_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "press.yaml"
+    recipe.write_text("{skill: press, episodes: 1, policy: out/train/press}")
+    assert main(["collect", str(recipe), "-o", str(tmp_path / "data"), "--teleop", "keyboard"]) == 2
+    assert "a person acts from the start" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
