@@ -269,10 +269,9 @@ class _Keeper:
     def __init__(self, folder: Path, base: SkillLibrary, command: str) -> None:
         self._folder, self._base, self._command = folder, base, command
         library = SkillLibrary.open(folder / LIBRARY, new=True)
+        # Where weights are shared, the folder that holds them comes first.
         folders = [path for name in base.skills for path in (base.home(name), base.folder / name)]
-        for source in dict.fromkeys(
-            folders
-        ):  # where weights are shared, the folder that holds them comes first
+        for source in dict.fromkeys(folders):
             place = library.folder / source.name
             if not place.exists():  # copied beside its place, then given its name: never half a skill
                 copy = shutil.copytree(source, library.folder / f".{source.name}", dirs_exist_ok=True)
