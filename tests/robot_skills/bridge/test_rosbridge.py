@@ -304,9 +304,9 @@ def test_fragments_without_end_do_not_fill_the_memory(
 def test_fragments_of_nothing_are_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "LARGEST", 2**10)
     waiting = websocket.Fragments()
+    empty = ({"id": "one", "num": number, "total": 10**9, "data": ""} for number in range(100))
     with pytest.raises(MessageError, match="'one' is given up"):
-        for number in range(100):
-            assert waiting.add({"id": "one", "num": number, "total": 10**9, "data": ""}) is None
+        list(map(waiting.add, empty))
     # Nothing of it counts any more, and a part that is sent again counts once.
     for _ in range(100):
         assert waiting.add({"id": "two", "num": 0, "total": 2, "data": "a"}) is None
