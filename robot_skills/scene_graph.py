@@ -1,7 +1,7 @@
 """What is known of a scene: the things in it and the facts about them.
 
 Where it came from is part of it: `source` is "oracle" when a simulator's state was read, "camera" when
-the facts were perceived.
+the facts were perceived, "told" when a person said so.
 
 Fluents (they change): on(o, support), in(o, container), holding(o), open(fixture), ajar(fixture)
 (neither open nor closed), pressed(button), moved(o, direction). Derived from them: clear(o) nothing
@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from robot_skills.errors import unknown
-from robot_skills.logic import Atom, Formula, Not, holds
+from robot_skills.errors import InputError, unknown
+from robot_skills.logic import Atom, Formula, Not, holds, parse_atom
 
 DIRECTIONS = ("left", "right", "forward", "back")
 RELATIONS = ("in", "on")
@@ -47,7 +48,7 @@ class SceneGraph:
     Attributes:
         entities: everything that may be named.
         facts: the fluents that are true, and the static `fits`.
-        source: "oracle" (simulator state) or "camera".
+        source: "oracle" (simulator state), "camera", or "told" (by a person).
     """
 
     entities: tuple[Entity, ...]
@@ -109,6 +110,44 @@ class SceneGraph:
                 facts -= {fact for fact in facts if matches(effect.part, fact)}
         facts |= {effect for effect in effects if isinstance(effect, Atom)}
         return SceneGraph(self.entities, frozenset(facts), self.source)
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in which it is sent and kept."""
+        entities = [
+            {"name": each.name, "kind": each.kind, "tags": sorted(each.tags)}
+            | ({"attributes": dict(each.attributes)} if each.attributes else {})
+            for each in self.entities
+        ]
+        return {"source": self.source, "entities": entities, "facts": sorted(map(str, self.facts))}
+
+    @classmethod
+    def from_json(cls, data: Any) -> SceneGraph:
+        """The inverse of `to_json`.
+
+        Raises:
+            InputError: saying what is missing, or what is not as it should be.
+        """
+        try:
+            entities = tuple(
+                Entity(
+                    str(each["name"]), str(each["kind"]), frozenset(map(str, each["tags"])),
+                    {str(key): str(value) for key, value in each.get("attributes", {}).items()},
+                )
+                for each in data["entities"]
+            )  # fmt: skip
+            facts = frozenset(parse_atom(str(fact)) for fact in data["facts"])
+            source = str(data["source"])
+        except KeyError as error:
+            raise InputError(f"The scene lacks {error.args[0]!r}.") from error
+        except (TypeError, AttributeError) as error:
+            raise InputError(f"A scene has a source, entities and facts: {error}.") from error
+        names = {each.name for each in entities}
+        if len(names) != len(entities):
+            raise InputError("Two things of the scene have the same name.")
+        for fact in sorted(facts):
+            if strange := [arg for arg in fact.args if arg not in (*names, *DIRECTIONS, *RELATIONS)]:
+                raise InputError(f"{fact} is about {strange[0]!r}, which is not in the scene.")
+        return cls(entities, facts, source)
 
     def _shut(self, container: str) -> bool:
         return "openable" in self.entity(container).tags and Atom("open", (container,)) not in self.facts

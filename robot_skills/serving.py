@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot_skills.errors import InputError, JobError, require
 from robot_skills.execution import Pending
@@ -42,6 +43,8 @@ PATIENCE = 180.0
 POLL = 0.05
 
 Message: TypeAlias = tuple[dict[str, Image], Float, float, Float, str, str]
+#: The fields of a `Chunk`.
+Answer: TypeAlias = tuple[Float, Float, Correction | None, NDArray[np.int64] | None]
 
 
 def actor_name(skill: str) -> str:
@@ -82,8 +85,8 @@ class SkillServer:
         """The policy's cameras, history and number of actions to play."""
         return self._policy.cameras, self._policy.history, self._policy.execute
 
-    def predict(self, message: Message) -> tuple[Float, Float, Correction | None]:
-        """One inference: the chunk's actions (T, 7), end probabilities (T,), and its correction, if any."""
+    def predict(self, message: Message) -> Answer:
+        """One inference."""
         images, state, at, history, text, skill = message
         # Copies, because what arrives is read-only and torch wants to share memory it may write to.
         writable = {camera: np.array(image) for camera, image in images.items()}
@@ -95,7 +98,7 @@ class SkillServer:
             self._busy = False
             self._calls += 1
         actions, end = (np.asarray(numbers, np.float32) for numbers in (chunk.actions, chunk.end))
-        return actions, end, chunk.correction
+        return actions, end, chunk.correction, chunk.codes
 
     def health(self) -> dict[str, Any]:
         """How the actor is; answers while an inference runs."""

@@ -318,10 +318,12 @@ class RosArm:
 
 
 class ForeseenChunks:
-    """A source of chunks that tells the arm of each chunk before its actions come."""
+    """A source of chunks that tells the arm, and who else listens, of each chunk before its actions come."""
 
-    def __init__(self, source: ChunkSource, arm: RosArm) -> None:
-        self._source, self._arm = source, arm
+    def __init__(
+        self, source: ChunkSource, arm: RosArm, told: Callable[[Chunk], None] = lambda chunk: None
+    ) -> None:
+        self._source, self._arm, self._told = source, arm, told
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -340,14 +342,15 @@ class ForeseenChunks:
 
     def request(self, given: PolicyInput) -> Pending:
         """See `ChunkSource`."""
-        return _Told(self._source.request(given), self._arm)
+        return _Told(self._source.request(given), self._arm, self._told)
 
 
 class _Told:
-    def __init__(self, pending: Pending, arm: RosArm) -> None:
-        self._pending, self._arm = pending, arm
+    def __init__(self, pending: Pending, arm: RosArm, told: Callable[[Chunk], None]) -> None:
+        self._pending, self._arm, self._told = pending, arm, told
 
     def result(self, timeout: float | None = None) -> Chunk:
         chunk = self._pending.result(timeout)
         self._arm.foresee(chunk.actions)
+        self._told(chunk)
         return chunk

@@ -5,7 +5,9 @@
     /robot_skills/action    std_msgs/Float64MultiArray        (7,) the action of a control step
     /robot_skills/state     std_msgs/Float64MultiArray        (S,) what the policy saw of the arm at that step
     /robot_skills/event     std_msgs/String                   JSON: what the safety chain did
+    /robot_skills/plan      std_msgs/String                   JSON: a command, its goal and its steps
     /robot_skills/skill     std_msgs/String                   JSON: a skill that begins, and how it ended
+    /robot_skills/codes     std_msgs/String                   JSON: the skill codes of a chunk
 
 `ros2 bag play` plays it, Foxglove shows it.
 """
@@ -16,7 +18,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +34,14 @@ from robot_skills.bridge.settings import ArmSettings
 from robot_skills.bridge.transports.dispatch import Dispatcher
 from robot_skills.errors import InputError, require
 from robot_skills.execution import Step
+from robot_skills.logic import Formula
+from robot_skills.policies.policy import Chunk
 from robot_skills.skill import Outcome, SkillCall
 
 log = logging.getLogger(__name__)
 
-COMMAND, ACTION, STATE, EVENT, SKILL = (
-    f"/robot_skills/{name}" for name in ("command", "action", "state", "event", "skill")
+COMMAND, ACTION, STATE, EVENT, PLAN, SKILL, CODES = (
+    f"/robot_skills/{name}" for name in ("command", "action", "state", "event", "plan", "skill", "codes")
 )
 METADATA = "metadata.yaml"
 #: So many messages of a topic wait for a slow disk; then the oldest are dropped, and counted.
@@ -96,20 +100,29 @@ class Recorder:
 
     def event(self, kind: str, text: str) -> None:
         """See `Watcher`."""
-        self.write(EVENT, String(json.dumps({"kind": kind, "text": text})))
+        self._note(EVENT, kind=kind, text=text)
 
     def step(self, step: Step) -> None:
         """A control step of a skill."""
         self.write(STATE, Float64MultiArray(data=tuple(map(float, step.observation.state))))
         self.write(ACTION, Float64MultiArray(data=tuple(map(float, step.action))))
 
+    def chunk(self, chunk: Chunk) -> None:
+        """A chunk whose actions come next."""
+        if chunk.codes is not None:
+            self._note(CODES, codes=chunk.codes.tolist())
+
+    def plan(self, command: str, goal: Formula | None, plan: Sequence[SkillCall]) -> None:
+        """The steps of a command, before they are carried out."""
+        self._note(PLAN, command=command, goal=str(goal), plan=[call.to_json() for call in plan])
+
     def begin(self, call: SkillCall, text: str) -> None:
         """A skill begins; `text` is what its policy is told."""
-        self.write(SKILL, String(json.dumps({"begins": call.to_json(), "text": text})))
+        self._note(SKILL, begins=call.to_json(), text=text)
 
     def end(self, outcome: Outcome) -> None:
         """It has ended."""
-        self.write(SKILL, String(json.dumps({"ended": outcome.to_json()})))
+        self._note(SKILL, ended=outcome.to_json())
 
     def write(self, topic: str, message: Any) -> None:
         """Record a message, now; the writing is done on a thread of the recorder's."""
@@ -134,6 +147,9 @@ class Recorder:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _note(self, topic: str, **said: Any) -> None:
+        self.write(topic, String(json.dumps(said)))
 
     def _write(self, topic: str, message: Any, now: int) -> None:
         with self._lock:

@@ -221,6 +221,7 @@ class ArmSettings:
 
     Attributes:
         joint_states: topic.
+        scene: topic (std_msgs/String) where somebody who perceives says what is there: a scene graph in JSON.
         control_rate: actions a second, as the policies were trained, Hz.
         reach: share of a control step in which an action's target is to be reached; small is eager.
     """
@@ -234,6 +235,7 @@ class ArmSettings:
     gripper: GripperSettings | None = None
     cameras: Mapping[str, CameraSettings] = field(default_factory=dict)
     joint_states: str = "/joint_states"
+    scene: str = "/robot_skills/scene"
     control_rate: float = 10.0
     reach: float = 1.0
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from robot_skills.robot import Float, Observation
@@ -55,11 +56,13 @@ class Chunk:
         actions: (T, 7) float32 in [-1, 1]; the first is for the moment of the observation.
         end: (T,) float32, the probability that the skill is over at that step.
         correction: of a policy that looks again at every step; None plays the actions as they are.
+        codes: (N,) int64, the skill codes that were picked; None of a policy without.
     """
 
     actions: Float
     end: Float
     correction: Correction | None = None
+    codes: NDArray[np.int64] | None = None
 
     def at(self, index: int, history: Float) -> Float:
         """The action (A,) to play at one of its steps, given the states (H, S) up to then."""

@@ -179,9 +179,16 @@ class VisuomotorPolicy(nn.Module, ABC):
         history = self._histories(inputs).to(device)
         with torch.inference_mode():
             skill = self.skill_indices([item.skill for item in inputs])
-            actions, end = self.act(images, history, [item.text for item in inputs], skill)
+            actions, end, codes = self.answer(images, history, [item.text for item in inputs], skill)
         played, over = to_numpy(actions), to_numpy(end)
-        return [Chunk(actions=played[i], end=over[i]) for i in range(len(inputs))]
+        picked = [None] * len(inputs) if codes is None else codes.cpu().numpy()
+        return [Chunk(actions=played[i], end=over[i], codes=picked[i]) for i in range(len(inputs))]
+
+    def answer(
+        self, images: Mapping[str, Tensor], history: Tensor, text: Texts, skill: Texts
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What `act` says, and the skill codes (B, N) behind it, of a policy that picks any."""
+        return *self.act(images, history, text, skill), None
 
     @abstractmethod
     def act(

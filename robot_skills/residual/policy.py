@@ -187,6 +187,7 @@ class ResidualPolicy(nn.Module):
                 chunk.actions,
                 chunk.end,
                 Correction(chunk, controller, features[row], self.layout, self.reach(), chunk.correction),
+                chunk.codes,
             )
             for row, chunk in enumerate(chunks)
         ]

@@ -6,6 +6,7 @@ in    trajectories of the joints or their positions, positions of the gripper
       /sim_arm/fault (std_msgs/String): {"kind": "delay", "seconds": 0.2}, see `Fault`
 out   joint states at 60 Hz, cameras at 15 Hz, /robot_description
       /sim_arm/report (std_msgs/String): the task, and whether its goal is reached (simulator state)
+      /robot_skills/scene (std_msgs/String): the scene graph, read from the simulator's state
 """
 
 from __future__ import annotations
@@ -161,6 +162,7 @@ class SimulatedArm:
             for name, camera in settings.cameras.items()
         }
         self._reports = transport.publisher("/sim_arm/report", String, STREAM)
+        self._scenes = transport.publisher(settings.scene, String, STREAM)
         if settings.kinematics.urdf.startswith("/") and not settings.kinematics.urdf.endswith(".urdf"):
             transport.publisher(settings.kinematics.urdf, String, LATCHED)(String(panda.URDF.read_text()))
 
@@ -205,13 +207,15 @@ class SimulatedArm:
             self._infos[name](CameraInfo(header, height, width, "plumb_bob"))
 
     def _say_report(self) -> None:
+        graph = scene_graph(self._world.state())
         report: dict[str, Any] = {"task": None, "fault": self._fault.kind}
         if self._task is not None:
             skill = self._library.skill(self._task.skill)
-            reached = scene_graph(self._world.state()).holds(skill.goal(self._task.call))
+            reached = graph.holds(skill.goal(self._task.call))
             report["task"] = {"skill": self._task.skill, "seed": self._task.seed}
             report |= {"call": str(self._task.call), "reached": reached}
         self._reports(String(json.dumps(report)))
+        self._scenes(String(json.dumps(graph.to_json())))
 
     def _order(self, work: Callable[[], None], *, command: bool = False) -> None:
         """Have the thread that runs the world do something; commands suffer the faults."""

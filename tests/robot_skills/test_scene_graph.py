@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from robot_skills.errors import InputError
 from robot_skills.logic import bind, parse
+from robot_skills.scene_graph import SceneGraph
 from tests.robot_skills.kitchen import make_scene
 
 
@@ -58,3 +61,30 @@ def test_things_are_found_by_name_and_tag() -> None:
         scene.entity("red blok")
     with pytest.raises(InputError, match="Unknown object 'shelf'"):
         scene.holds(parse("closed(shelf)"))
+
+
+def test_a_scene_is_sent_and_read() -> None:
+    scene = make_scene("on(red block, table)", "open(drawer)")
+    again = SceneGraph.from_json(json.loads(json.dumps(scene.to_json())))
+    assert again == scene
+    assert [each.attributes for each in again.entities] == [each.attributes for each in scene.entities]
+
+
+THING = {"name": "red block", "kind": "block", "tags": ["graspable"]}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ([], "A scene has a source, entities and facts"),
+        ({"source": "told", "facts": []}, "lacks 'entities'"),
+        ({"source": "told", "entities": [{"name": "red block"}], "facts": []}, "lacks 'kind'"),
+        ({"source": "told", "entities": [THING, THING], "facts": []}, "have the same name"),
+        ({"source": "told", "entities": [THING], "facts": ["on(red block, moon)"]}, "'moon', which is not"),
+        ({"source": "told", "entities": [THING], "facts": ["on(red"]}, "Not a formula"),
+        ({"source": "told", "entities": 7, "facts": []}, "A scene has"),
+    ],
+)
+def test_what_is_no_scene_is_said_in_a_line(data: object, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        SceneGraph.from_json(data)

@@ -79,10 +79,17 @@ class StarPolicy(VisuomotorPolicy):
         self, images: Mapping[str, Tensor], history: Tensor, text: Texts, skill: Texts
     ) -> tuple[Tensor, Tensor]:
         """Actions (B, T, A) and end probabilities (B, T), for tensors as in `Batch`."""
+        actions, end, _ = self.answer(images, history, text, skill)
+        return actions, end
+
+    def answer(
+        self, images: Mapping[str, Tensor], history: Tensor, text: Texts, skill: Texts
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See `VisuomotorPolicy.answer`."""
         pixels = {name: normalise(images[name]) for name in self.cameras}
         reading = self._read(pixels, self.normalise_state(history), text, skill, None)
-        chunk, end_logits = self._answer(reading, history)
-        return self.restore_actions(chunk), end_logits.sigmoid()
+        chunk, end_logits, codes = self._play(reading, history)
+        return self.restore_actions(chunk), end_logits.sigmoid(), codes
 
     # What the trainer asks --------------------------------------------------------------------------
 
@@ -137,7 +144,7 @@ class StarPolicy(VisuomotorPolicy):
         for place, (logits, code) in enumerate(zip(reading.logits, codes.unbind(1), strict=True), start=1):
             metrics[f"code_{place}_accuracy"] = (logits.argmax(-1) == code).float().mean()
         if not self.training:
-            chunk, _ = self._answer(reading, batch["history"])
+            chunk, _, _ = self._play(reading, batch["history"])
             metrics["chunk_error"] = F.l1_loss(chunk, actions)
         return loss, metrics
 
@@ -218,8 +225,8 @@ class StarPolicy(VisuomotorPolicy):
         features = self.fuse(torch.cat([context.flatten(1), summary], dim=1))
         return Reading(features, logits, self.trunk.context_seen(seen, context.shape[1]))
 
-    def _answer(self, reading: Reading, history: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised actions (B, T, A) and end logits (B, T); what is chance in them hangs on the states."""
+    def _play(self, reading: Reading, history: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised actions (B, T, A), end logits (B, T), codes (B, N); chance hangs on the states."""
         config, noises = self.config, self.offset.noises
         sampled = config.places if config.temperature else 0
         chance = history.new_zeros(len(history), 0)
@@ -229,8 +236,8 @@ class StarPolicy(VisuomotorPolicy):
             reading, chance[:, :sampled] if sampled else None, config.temperature, config.top_k, config.top_p
         )
         noise = 2**0.5 * torch.erfinv(2 * chance[:, sampled:] - 1)  # the normal quantile of the chance
-        chunk: tuple[Tensor, Tensor] = self.offset(reading.features, codes, self.decode(codes), noise)
-        return chunk
+        chunk, end = self.offset(reading.features, codes, self.decode(codes), noise)
+        return chunk, end, codes
 
     @torch.no_grad()
     def _pick(

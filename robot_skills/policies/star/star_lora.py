@@ -150,12 +150,12 @@ class StarLoraPolicy(StarPolicy):
 
     # What the executor and the trainer ask ------------------------------------------------------------
 
-    def act(
+    def answer(
         self, images: Mapping[str, Tensor], history: Tensor, text: Texts, skill: Texts
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """As in `StarPolicy`."""
         with self._mixed():
-            return super().act(images, history, text, skill)
+            return super().answer(images, history, text, skill)
 
     def stages(self) -> tuple[Stage, ...]:
         """What is added, all at once."""

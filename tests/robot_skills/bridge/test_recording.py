@@ -13,10 +13,12 @@ import pytest
 
 from robot_skills.bridge.episodes import episodes, store_meta
 from robot_skills.bridge.messages import BoolMessage, Header, Image, String, Time
-from robot_skills.bridge.recording import ACTION, COMMAND, EVENT, STATE, Recorder, read
+from robot_skills.bridge.recording import ACTION, CODES, COMMAND, EVENT, PLAN, STATE, Recorder, read
 from robot_skills.cli.main import main
 from robot_skills.errors import InputError
 from robot_skills.execution import Step
+from robot_skills.logic import parse
+from robot_skills.policies.policy import Chunk
 from robot_skills.robot import Observation
 from robot_skills.skill import Outcome, SkillCall, Status
 from tests.robot_skills.bridge.generated import same
@@ -24,6 +26,7 @@ from tests.robot_skills.bridge.rehearsal import joint_state, panda, rehearse
 
 PANDA = panda(first_seconds=0.0)
 CALL = SkillCall("pick", {"object": "red block"})
+HELD = parse("holding(red block)")
 
 
 def record(folder: Path, status: Status = Status.SUCCEEDED, steps: int = 6) -> list[tuple[str, Any]]:
@@ -38,7 +41,10 @@ def record(folder: Path, status: Status = Status.SUCCEEDED, steps: int = 6) -> l
         for name, camera in PANDA.cameras.items():
             value = 10 if name == "front" else 20
             message(camera.topic, Image(Header(Time(1, 0)), 64, 64, "rgb8", 0, 192, bytes([value]) * 12288))
+        recorder.plan("take the red block", HELD, [CALL])
         recorder.begin(CALL, "red block")
+        recorder.chunk(Chunk(np.zeros((8, 7), np.float32), np.zeros(8, np.float32), codes=np.array([3, 14])))
+        recorder.chunk(Chunk(np.zeros((8, 7), np.float32), np.zeros(8, np.float32)))
         for number in range(steps):
             message("/joint_states", joint_state(PANDA, np.array(PANDA.kinematics.posture) + number))
             state = np.full(10, number, np.float32)
@@ -59,6 +65,10 @@ def test_what_is_recorded_is_read(tmp_path: Path) -> None:
         assert [i.message for i in found if i.topic == topic] == [m for t, m in said if t == topic]
     (event,) = (item for item in found if item.topic == EVENT)
     assert json.loads(event.message.data) == {"kind": "stop", "text": "a reason"}
+    told = {topic: [json.loads(i.message.data) for i in found if i.topic == topic] for topic in (PLAN, CODES)}
+    assert told[CODES] == [{"codes": [3, 14]}]
+    (plan,) = told[PLAN]
+    assert plan == {"command": "take the red block", "goal": str(HELD), "plan": [CALL.to_json()]}
     assert sum(item.topic == ACTION for item in found) == sum(item.topic == STATE for item in found) == 6
 
 

@@ -235,9 +235,12 @@ def test_sampling_is_asked_for_by_temperature(policy: StarPolicy) -> None:
         for one, two, three in zip(drawn, again, alone, strict=True):
             assert np.array_equal(one.actions, two.actions)  # asked again, it says the same
             assert np.allclose(one.actions, three.actions, atol=1e-5)
-        moved = sum(
-            not np.array_equal(one.actions, two.actions) for one, two in zip(drawn, greedy, strict=True)
-        )
+        moved = 0
+        for one, two in zip(drawn, greedy, strict=True):
+            assert one.codes.shape == (SMALL.places,)
+            same = np.array_equal(one.codes, two.codes)  # the codes are what is drawn, and nothing else
+            assert np.array_equal(one.actions, two.actions) == same
+            moved += not same
         assert moved == 0 if settings.get("top_k") == 1 else moved >= 3
 
 
