@@ -27,19 +27,19 @@ CYCLONEDDS = (
 
 def distribution(python: str = PYTHON) -> str:
     """The distribution of ROS 2 in an environment: jazzy, kilted."""
-    (found,) = _packages(python).glob("ros_*_rclpy-*.dist-info")
+    (found,) = packages(python).glob("ros_*_rclpy-*.dist-info")
     return found.name.split("_")[1]
 
 
 def has_control_msgs() -> bool:
     """Whether `ros_interfaces.py` has built it, which takes a C++ compiler."""
-    return bool(list(_packages(PYTHON).glob("control_msgs/action/_follow_joint_trajectory.py")))
+    return bool(list(packages(PYTHON).glob("control_msgs/action/_follow_joint_trajectory.py")))
 
 
 def variables(domain: int, python: str = PYTHON) -> dict[str, str]:
     """An environment's variables for a process that speaks to this machine only."""
     place = Path(python).absolute().parents[1]
-    libraries = [str(place / "lib"), *sorted(glob.glob(str(_packages(python) / "ros_*.libs")))]
+    libraries = [str(place / "lib"), *sorted(glob.glob(str(packages(python) / "ros_*.libs")))]
     return {
         **os.environ,
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),
@@ -52,7 +52,8 @@ def variables(domain: int, python: str = PYTHON) -> dict[str, str]:
     }
 
 
-def _packages(python: str) -> Path:
+def packages(python: str) -> Path:
+    """Where the packages of an environment lie."""
     (found,) = Path(python).absolute().parents[1].glob("lib/python3*/site-packages")
     return found
 
@@ -96,7 +97,7 @@ def node(domain: int, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 @contextlib.contextmanager
 def rosbridge(domain: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """rosbridge-server-rs, its address and its process."""
-    server = _packages(ROSBRIDGE_PYTHON) / "rosbridge_server_rs" / "rosbridge_server_rs_jazzy"
+    server = packages(ROSBRIDGE_PYTHON) / "rosbridge_server_rs" / "rosbridge_server_rs_jazzy"
     server.chmod(0o755)  # the wheel leaves it without
     port = free_port()
     library = Path(sysconfig.get_config_var("LIBDIR")) / "libpython3.11.so.1.0"

@@ -68,7 +68,12 @@ class Watched:
         self.transport.subscribe("/joint_states", JointState, self._keep, STREAM)
 
     def _keep(self, message: JointState) -> None:
-        self.states.append((message.header.stamp.seconds, np.array(message.position[:7])))
+        if len(message.name) == 9:  # its own: with two fingers
+            self.states.append((message.header.stamp.seconds, np.array(message.position[:7])))
+
+    def since(self, when: float, until: float = np.inf) -> np.ndarray:
+        """Where the joints were, (N, 7) rad."""
+        return np.array([joints for stamp, joints in list(self.states) if when < stamp < until])
 
     def rest_after(self, when: float) -> float:
         """How long after a time the arm goes on moving, s: until it stays within a milliradian."""
@@ -107,23 +112,50 @@ def test_the_arm_stands_still_after_a_kill_in_mid_motion(
         processes[victim].send_signal(signal.SIGKILL)
         killed = time.time()
         took = watched.rest_after(killed)
-        before = [joints for stamp, joints in watched.states if killed - 0.2 < stamp < killed]
+        before = watched.since(killed - 0.2, killed)
         assert np.ptp(before, axis=0).max() > 5e-3, "it did not move when it was killed"
         record_property("milliseconds to rest", round(took * 1e3))
         assert took < TIME_OUT + 0.1
 
 
-def test_the_arm_stands_still_after_its_camera_dies(
+@contextlib.contextmanager
+def published(domain: int, what: str) -> Iterator[subprocess.Popen[str]]:
+    """A node of rclpy's that publishes: a camera, hostile."""
+    command = [ros.PYTHON, str(ros.HERE / "ros_publisher.py"), what]
+    with ros.running(command, ros.variables(domain), "ready") as process:
+        yield process
+
+
+def test_the_arm_stands_still_after_its_camera_is_killed(
     domain: int, record_property: Callable[[str, object], None]
 ) -> None:
-    with swinging(domain) as (watched, processes):
+    """The camera is a node of its own, and the simulated arm's is dead."""
+    with swinging(domain) as (watched, processes), published(domain, "camera") as camera:
         say = watched.transport.publisher("/sim_arm/fault", String, STREAM)
-        time.sleep(0.5)
+        time.sleep(1.5)  # they find each other
         say(String('{"kind": "dead_camera", "camera": "front"}'))
+        time.sleep(1.0)
         died = time.time()
+        assert np.ptp(watched.since(died - 0.5), axis=0).max() > 5e-3, "it does not look at the camera"
+        camera.send_signal(signal.SIGKILL)
         took = watched.rest_after(died)
         record_property("milliseconds to rest", round(took * 1e3))
         age = ArmSettings.read("tabletop").cameras["front"].max_age
         assert took < max(age, ArmSettings.read("tabletop").safety.camera_age) + TIME_OUT + 0.1
         assert processes["bridge"].stdout is not None
         assert "front" in processes["bridge"].stdout.readline()
+
+
+def test_hostile_joint_states_of_a_real_node_move_nothing(domain: int) -> None:
+    """A thousand a second beside the right ones: the arm goes on within its limits, or stands still."""
+    limits = np.array([joint.velocity for joint in ArmSettings.read("tabletop").joints])
+    with swinging(domain) as (watched, _):
+        time.sleep(0.5)
+        before = watched.since(0.0)
+        began = time.time()
+        with published(domain, "hostile"):
+            time.sleep(2.0)
+        during = watched.since(began)
+        assert len(during) > 50
+        assert (np.abs(np.diff(during, axis=0)) < limits / 60 * 3).all()  # states come at 60 Hz, some late
+        assert np.abs(during - before[-1]).max() < 1.0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import logging
 import math
+import threading
 import time
 from collections.abc import Iterator
 
@@ -166,6 +169,40 @@ def test_hostile_joint_states_move_nothing_and_stop_the_arm(
     assert sum("Refused" in record.message for record in caplog.records) < 20
 
 
+def test_a_flood_of_wrong_states_moves_nothing_that_should_not(
+    arm: RosArm, peer: PerfectArm, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The right states drown in it or get through: the arm goes on within its limits, or stops."""
+    caplog.set_level(logging.WARNING)
+    arm.resume()
+    arm.act(action(0.4))
+    over = threading.Event()
+    here = peer.position
+    wrong = [joint_state(PANDA, here, 1.0), joint_state(PANDA, here + 1, time.time() - 5)]
+    wrong += [joint_state(PANDA, here * math.nan, time.time()), joint_state(PANDA, here, time.time() + 60)]
+    said = itertools.count()
+
+    def flood() -> None:
+        while not over.is_set():
+            peer._say(wrong[next(said) % len(wrong)])
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    with contextlib.suppress(JobError):
+        repeat(arm, action(0.4, 0.2), 6)
+    over.set()
+    flooding.join()
+    assert next(said) > 1000
+    limits = np.array([joint.velocity for joint in PANDA.joints])
+    for command in peer.commands:
+        assert not any(command.points[-1].velocities)
+        assert all((np.abs(point.velocities) <= limits).all() for point in command.points)
+    assert sum("Refused" in record.message for record in caplog.records) < 20
+    still(peer, 0.4)
+    arm.resume()
+    arm.act(action(-0.4))  # what is right is heard again
+
+
 def test_an_arm_that_is_stuck_is_noticed(arm: RosArm, peer: PerfectArm) -> None:
     arm.resume()
     peer.frozen = True
@@ -210,7 +247,7 @@ class Slow:
         return [Chunk(moves, np.full(self.chunk, float(self._left < 0), np.float32))]
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.3])
+@pytest.mark.parametrize("delay", [0.05, 0.3, 0.8])
 def test_a_skill_runs_whatever_the_delay(arm: RosArm, peer: PerfectArm, delay: float) -> None:
     from robot_skills.library import SkillLibrary
 
