@@ -1,4 +1,7 @@
-"""Messages as rosbridge writes them: JSON objects, uint8 arrays in base64, null for a number that is none."""
+"""Messages as rosbridge writes them: JSON objects, uint8 arrays in base64, null for a number that is none.
+
+Read are also the values that come of CBOR, where uint8 arrays are bytes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from typing import Any, TypeVar
 from robot_skills.bridge.schema import RANGES, Field, MessageError, fields_of
 
 M = TypeVar("M")
+
+FLOATS = ("float32", "float64")
 
 
 def to_json(message: Any) -> dict[str, Any]:
@@ -39,15 +44,17 @@ def from_json(cls: type[M], data: Any, where: str = "") -> M:
 def _plain(field: Field, value: Any) -> Any:
     if field.is_bytes:
         return base64.b64encode(value).decode()
-    if field.count is not None:
-        return [_plain_one(field, item) for item in value]
-    return _plain_one(field, value)
+    if field.count is None:
+        return _plain_one(field, value)
+    if field.kind in FLOATS:  # most of what is said, by far
+        return [float(item) if math.isfinite(item) else None for item in value]
+    return [_plain_one(field, item) for item in value]
 
 
 def _plain_one(field: Field, value: Any) -> Any:
     if not isinstance(field.kind, str):
         return to_json(value)
-    if field.kind in ("float32", "float64"):
+    if field.kind in FLOATS:
         return float(value) if math.isfinite(value) else None
     return value
 
@@ -59,6 +66,8 @@ def _read(field: Field, value: Any, where: str) -> Any:
         return _read_one(field, value, where)
     if not isinstance(value, (list, tuple)):
         raise MessageError(f"{where} is not a list.")
+    if field.kind in FLOATS and all(type(item) is float for item in value):
+        return _sized(field, tuple(value), where)
     return _sized(field, tuple(_read_one(field, item, where) for item in value), where)
 
 
@@ -70,6 +79,8 @@ def _sized(field: Field, value: Any, where: str) -> Any:
 
 def _bytes(value: Any, where: str) -> bytes:
     try:
+        if isinstance(value, bytes):
+            return value
         if isinstance(value, str):
             return base64.b64decode(value, validate=True)
         if isinstance(value, (list, tuple)):  # of a number, `bytes` would make so many zeros

@@ -26,6 +26,8 @@ class TransportSettings:
     Attributes:
         kind: a registered transport.
         url: of the rosbridge server.
+        cbor: pictures come from it as CBOR. False for a rosbridge_suite of ROS 2 before 2.0 (October 2024),
+            which sends none as that, and says nothing.
         domain: ROS_DOMAIN_ID, for the transports that speak DDS.
         rmw: the middleware on the other side, which decides how services are framed on DDS.
         loopback: speak to this machine only.
@@ -33,6 +35,7 @@ class TransportSettings:
 
     kind: str = "rosbridge"
     url: str = "ws://127.0.0.1:9090"
+    cbor: bool = True
     domain: int = 0
     rmw: Literal["fastrtps", "cyclonedds"] = "fastrtps"
     loopback: bool = True

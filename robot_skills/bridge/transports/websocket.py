@@ -1,4 +1,4 @@
-"""A websocket that carries JSON objects, and messages that come in fragments."""
+"""A websocket that carries JSON objects out, and JSON or CBOR in; messages that come in fragments."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from robot_skills.bridge.schema import MessageError
 from robot_skills.bridge.transport import TransportError
+from robot_skills.bridge.transports.cbor import read_cbor
 from robot_skills.errors import require
 
 log = logging.getLogger(__name__)
@@ -22,10 +23,12 @@ PING = 5.0
 INCOMPLETE = 16
 #: What a fragment takes beside its text, bytes: many empty ones fill memory too.
 PART = 128
+#: Kept: `json.dumps` makes an encoder each time that it is given an option.
+_written = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 
 
 class Socket:
-    """One websocket: JSON objects out, and in by their operation.
+    """One websocket: operations out, and in.
 
     Args:
         url: of the server.
@@ -37,6 +40,7 @@ class Socket:
         self, url: str, receive: Callable[[dict[str, Any]], None], lost: Callable[[str], None]
     ) -> None:
         client = require("websockets.sync.client", "bridge")
+        require("cbor2", "bridge")  # which the first picture needs
         self._url, self._receive, self._lost = url, receive, lost
         self._closed = require("websockets.exceptions", "bridge").ConnectionClosed
         try:
@@ -60,7 +64,7 @@ class Socket:
             TransportError: the connection is lost.
         """
         try:
-            self._socket.send(json.dumps(operation, allow_nan=False))
+            self._socket.send(_written(operation))
         except (self._closed, OSError) as error:
             raise TransportError(f"The connection to {self._url} is lost.") from error
 
@@ -73,18 +77,18 @@ class Socket:
 
     def _read(self) -> None:
         try:
-            for text in self._socket:
-                self._take(text)
+            for frame in self._socket:
+                self._take(frame)
         except Exception as error:
             log.debug("The connection to %s ended: %s", self._url, error)
         if not self._ending:
             self._lost(f"The connection to {self._url} is lost.")
 
-    def _take(self, text: str | bytes) -> None:
+    def _take(self, frame: str | bytes) -> None:
         try:
-            operation = json.loads(text)
+            operation = json.loads(frame) if isinstance(frame, str) else read_cbor(frame)
         except (ValueError, RecursionError):
-            log.warning("%s sent what is not JSON.", self._url)
+            log.warning("%s sent what is not %s.", self._url, "JSON" if isinstance(frame, str) else "CBOR")
             return
         if not isinstance(operation, dict) or not isinstance(operation.get("op"), str):
             log.warning("%s sent what is no operation.", self._url)

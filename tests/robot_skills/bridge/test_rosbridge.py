@@ -6,12 +6,10 @@ import contextlib
 import itertools
 import json
 import logging
-import queue
 import random
-import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,38 +33,10 @@ from robot_skills.bridge.settings import TransportSettings
 from robot_skills.bridge.transport import STREAM, SUCCEEDED, TransportError
 from robot_skills.bridge.transports import websocket
 from robot_skills.bridge.transports.rosbridge import RosbridgeTransport
+from tests.robot_skills.bridge.rosbridge_server import Server, logged, until
 
-server = pytest.importorskip("websockets.sync.server")
 # The threads of the websocket draw random numbers while hypothesis makes examples.
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
-
-
-class Server:
-    """A websocket server: what clients say is kept, and `answer` may say something to it."""
-
-    def __init__(self) -> None:
-        self.heard: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.answer: Callable[[dict[str, Any]], list[Any]] = lambda said: []
-        self.connections: list[Any] = []
-        self._server = server.serve(self._serve, "127.0.0.1", 0, max_size=None)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}"
-
-    def say(self, *frames: Any) -> None:
-        """Send frames to the client: texts and bytes as they are, anything else as JSON."""
-        for frame in frames:
-            self.connections[0].send(frame if isinstance(frame, (str, bytes)) else json.dumps(frame))
-
-    def close(self) -> None:
-        self._server.shutdown()
-
-    def _serve(self, connection: Any) -> None:
-        self.connections.append(connection)
-        with contextlib.suppress(Exception):
-            for text in connection:
-                said = json.loads(text)
-                self.heard.put(said)
-                self.say(*self.answer(said))
 
 
 @pytest.fixture(scope="module")
@@ -118,16 +88,6 @@ FRAMES = st.lists(
 )
 
 
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> bool:
-    """Whether something comes true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.001)
-    return True
-
-
 @pytest.fixture(scope="module")
 def arrivals(peer: tuple[Server, RosbridgeTransport]) -> list[float]:
     """Numbers that came on /array; the transport listens to, and offers, more than that."""
@@ -163,20 +123,6 @@ def test_whatever_a_server_says_is_a_line_in_the_log_at_most(
         still_listens(peer[0], arrivals)
     assert not [record for record in records if record.exc_info or record.levelno > logging.WARNING]
     assert len(records) <= len(frames)
-
-
-@contextlib.contextmanager
-def logged() -> Iterator[list[logging.LogRecord]]:
-    """What the bridge logs."""
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = records.append  # type: ignore[method-assign]
-    logger = logging.getLogger("robot_skills.bridge")
-    logger.addHandler(handler)
-    try:
-        yield records
-    finally:
-        logger.removeHandler(handler)
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"op":' * 50_000, "1" * 100_000, b"\xff\xfe{}"])
