@@ -122,20 +122,30 @@ class Skill:
         Raises:
             InputError: with the valid choices.
         """
+        self.check_arguments(call)
+        for name, kind in self.parameters.items():
+            choices = self.choices(name, scene)
+            if call.args[name] not in choices:
+                scene.entity(call.args[name])  # says so when there is no such thing at all
+                raise InputError(
+                    f"{self.name}: {call.args[name]!r} is not {describe(kind)}; "
+                    f"valid: {', '.join(choices) or '(none here)'}."
+                )
+
+    def check_arguments(self, call: SkillCall) -> None:
+        """Check what can be checked without a scene: the names of the arguments, and words of a fixed choice.
+
+        Raises:
+            InputError: with the valid choices.
+        """
         for name in call.args:
             if name not in self.parameters:
                 raise unknown(f"argument of {self.name}", name, self.parameters)
         for name, kind in self.parameters.items():
             if name not in call.args:
-                raise InputError(f"{self.name} needs the argument {name!r} ({_describe(kind)}).")
-            choices = self.choices(name, scene)
-            if call.args[name] not in choices:
-                if not isinstance(kind, tuple):
-                    scene.entity(call.args[name])  # says so when there is no such thing at all
-                raise InputError(
-                    f"{self.name}: {call.args[name]!r} is not {_describe(kind)}; "
-                    f"valid: {', '.join(choices) or '(none here)'}."
-                )
+                raise InputError(f"{self.name} needs the argument {name!r} ({describe(kind)}).")
+            if isinstance(kind, tuple) and call.args[name] not in kind:
+                raise InputError(f"{self.name}: {name} is {describe(kind)}, not {call.args[name]!r}.")
 
     def choices(self, parameter: str, scene: SceneGraph) -> tuple[str, ...]:
         """Every valid argument for a parameter in this scene."""
@@ -211,10 +221,11 @@ class Skill:
         )
 
 
-def _describe(kind: str | tuple[str, ...]) -> str:
+def describe(kind: str | tuple[str, ...]) -> str:
+    """What an argument of a kind is, in words: "graspable", "one of left, right"."""
     if isinstance(kind, tuple):
         return f"one of {', '.join(kind)}"
     return kind.replace("|", " or ").replace("&", " and ")
 
 
-__all__ = ["Atom", "Not", "Outcome", "Skill", "SkillCall", "Status"]
+__all__ = ["Atom", "Not", "Outcome", "Skill", "SkillCall", "Status", "describe"]

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from robot_skills.bridge.arm import ForeseenChunks, RosArm
+from robot_skills.bridge.arm import RosArm
 from robot_skills.bridge.messages import RunSkill, RunSkillFeedback, RunSkillGoal, RunSkillResult
+from robot_skills.bridge.runner import SkillRunner
 from robot_skills.bridge.transport import ABORTED, CANCELED, SUCCEEDED, ServedGoal, Transport
 from robot_skills.errors import InputError, JobError
-from robot_skills.execution import ChunkSource, Step, execute
+from robot_skills.execution import ChunkSource, Step
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import SkillCall, Status
 
@@ -56,8 +57,7 @@ class SkillService:
     def __init__(
         self, arm: RosArm, library: SkillLibrary, sources: Callable[[str], ChunkSource], token: str
     ) -> None:
-        self._arm, self._library, self._sources, self._token = arm, library, sources, token
-        self._busy = threading.Lock()
+        self._runner, self._token = SkillRunner(arm, library, sources), token
 
     def offer(self, transport: Transport) -> None:
         """Offer it on a transport.
@@ -73,26 +73,17 @@ class SkillService:
             log.warning("Refused a goal of %s: a wrong token.", ACTION)
             return False
         try:
-            self._check(goal)
+            self._runner.check(SkillCall.parse(goal.call))
         except InputError as error:
             log.warning("Refused a goal of %s: %s", ACTION, error)
             return False
-        if self._busy.locked():
+        if self._runner.running is not None:
             log.warning("Refused a goal of %s: another skill is running.", ACTION)
             return False
         return True
 
     def run(self, served: ServedGoal) -> tuple[int, RunSkillResult]:
         """Carry a goal out."""
-        if not self._busy.acquire(blocking=False):
-            return ABORTED, RunSkillResult(Status.ABORTED.value, "Another skill is running.")
-        try:
-            return self._run(served)
-        finally:
-            self._busy.release()
-
-    def _run(self, served: ServedGoal) -> tuple[int, RunSkillResult]:
-        call = self._check(served.request)
         preempt = threading.Event()
 
         def on_step(step: Step) -> None:
@@ -101,20 +92,9 @@ class SkillService:
                 preempt.set()
 
         try:
-            self._arm.resume()
-        except JobError as error:
+            outcome = self._runner.run(SkillCall.parse(served.request.call), preempt, on_step)
+        except (InputError, JobError) as error:
             return ABORTED, RunSkillResult(Status.ABORTED.value, str(error))
-        chunks = ForeseenChunks(self._sources(call.skill), self._arm)
-        skill = self._library.skill(call.skill)
-        outcome = execute(self._arm, skill, call, chunks, preempt=preempt, on_step=on_step)
         result = RunSkillResult(outcome.status.value, outcome.reason, outcome.steps)
         statuses = {Status.SUCCEEDED: SUCCEEDED, Status.PREEMPTED: CANCELED}
         return statuses.get(outcome.status, ABORTED), result
-
-    def _check(self, goal: RunSkillGoal) -> SkillCall:
-        call = SkillCall.parse(goal.call)
-        skill = self._library.skill(call.skill)
-        self._library.weights(call.skill)
-        if set(call.args) != set(skill.parameters):
-            raise InputError(f"{skill.name} takes the arguments {', '.join(skill.parameters)}.")
-        return call

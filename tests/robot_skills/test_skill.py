@@ -47,7 +47,7 @@ def test_what_is_no_call_is_refused(text: str) -> None:
         ("pick()", r"pick needs the argument 'object' \(graspable\)"),
         ("pick(object=red blok)", "Did you mean 'red block'"),
         ("pick(object=drawer)", r"'drawer' is not graspable; valid: red block, blue block"),
-        ("push(object=red block, direction=up)", "not one of left, right, forward, back"),
+        ("push(object=red block, direction=up)", "direction is one of left, right, forward, back, not 'up'"),
         ("place(object=red block, relation=in, target=button)", "not container or support"),
     ],
 )
