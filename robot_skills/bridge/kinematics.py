@@ -75,6 +75,11 @@ class Kinematics:
         self._place(joints)
         return self._data.xpos[self._body].copy(), self._data.xmat[self._body].reshape(3, 3).copy()
 
+    def pose(self, joints: Array) -> tuple[Array, Array]:
+        """Position (3,) m and quaternion (4,), x y z w as ROS has it, of the tool, base frame."""
+        self._place(joints)
+        return self._data.xpos[self._body].copy(), np.roll(self._data.xquat[self._body], -1)
+
     def tool_speed(self, joints: Array, velocity: Array) -> float:
         """Of the tool at joints (J,) that move at a velocity (J,), m/s."""
         step = 1e-4  # s; a difference, exact to 1e-4 of the speed

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def make_console() -> Console:
-    """The console on standard output; paths and commands in it are never broken or coloured."""
+def make_console(*, stderr: bool = False) -> Console:
+    """The console on standard output, or error; paths and commands in it are never broken or coloured."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, stderr=stderr)
 
 
 def escape(text: str) -> str:
