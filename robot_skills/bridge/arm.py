@@ -115,6 +115,11 @@ class RosArm:
         return RobotSpec(self._settings.name, sizes, self._settings.control_rate)
 
     @property
+    def stretch(self) -> float:
+        """How many times longer than where it was learned a motion takes here."""
+        return self._settings.learned_rate / self._settings.control_rate
+
+    @property
     def stopped(self) -> str | None:
         """Why it does not move; None while it may."""
         return self.controller.chain.stopped

@@ -9,13 +9,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from robot_skills.bridge.arm import RosArm
 from robot_skills.bridge.messages import RunSkill, RunSkillFeedback, RunSkillGoal, RunSkillResult
+from robot_skills.bridge.orders import Orders
 from robot_skills.bridge.runner import SkillRunner
 from robot_skills.bridge.transport import ABORTED, CANCELED, SUCCEEDED, ServedGoal, Transport
 from robot_skills.errors import InputError, JobError
-from robot_skills.execution import ChunkSource, Step
-from robot_skills.library import SkillLibrary
+from robot_skills.execution import Step
 from robot_skills.skill import SkillCall, Status
 
 log = logging.getLogger(__name__)
@@ -45,19 +44,16 @@ def read_token(path: Path) -> str:
 
 
 class SkillService:
-    """Offers the action; one skill at a time.
+    """Offers the action; one goal at a time.
 
     Args:
-        arm: that the skills drive; resumed at each goal.
-        library: of the skills.
-        sources: name of a skill -> its policy.
+        runner: carries out skill calls.
         token: that a goal must hold.
+        orders: carries out commands in words; None: they are not understood.
     """
 
-    def __init__(
-        self, arm: RosArm, library: SkillLibrary, sources: Callable[[str], ChunkSource], token: str
-    ) -> None:
-        self._runner, self._token = SkillRunner(arm, library, sources), token
+    def __init__(self, runner: SkillRunner, token: str, orders: Orders | None = None) -> None:
+        self._runner, self._token, self._orders = runner, token, orders
 
     def offer(self, transport: Transport) -> None:
         """Offer it on a transport.
@@ -73,11 +69,12 @@ class SkillService:
             log.warning("Refused a goal of %s: a wrong token.", ACTION)
             return False
         try:
-            self._runner.check(SkillCall.parse(goal.call))
+            if not self._is_command(goal.call):
+                self._runner.check(SkillCall.parse(goal.call))
         except InputError as error:
             log.warning("Refused a goal of %s: %s", ACTION, error)
             return False
-        if self._runner.running is not None:
+        if self._runner.busy:
             log.warning("Refused a goal of %s: another skill is running.", ACTION)
             return False
         return True
@@ -92,9 +89,27 @@ class SkillService:
                 preempt.set()
 
         try:
-            outcome = self._runner.run(SkillCall.parse(served.request.call), preempt, on_step)
+            status, reason, steps = self._carry_out(served.request.call, preempt, on_step)
         except (InputError, JobError) as error:
-            return ABORTED, RunSkillResult(Status.ABORTED.value, str(error))
-        result = RunSkillResult(outcome.status.value, outcome.reason, outcome.steps)
+            status, reason, steps = Status.ABORTED, str(error), 0
         statuses = {Status.SUCCEEDED: SUCCEEDED, Status.PREEMPTED: CANCELED}
-        return statuses.get(outcome.status, ABORTED), result
+        return statuses.get(status, ABORTED), RunSkillResult(status.value, reason, steps)
+
+    def _is_command(self, text: str) -> bool:
+        return self._orders is not None and "(" not in text
+
+    def _carry_out(
+        self, text: str, preempt: threading.Event, on_step: Callable[[Step], None]
+    ) -> tuple[Status, str, int]:
+        """How a goal ended, why, and after how many control steps."""
+        if self._orders is None or not self._is_command(text):
+            outcome = self._runner.run(SkillCall.parse(text), preempt, on_step)
+            return outcome.status, outcome.reason, outcome.steps
+        planned = self._orders.plan(text)
+        if not planned.verified:
+            return Status.ABORTED, planned.refused or planned.question or "There is no plan.", 0
+        done = self._orders.carry_out(planned, preempt, on_step)
+        last = done.outcomes[-1].status if done.outcomes else Status.FAILED
+        ended = Status.FAILED if last is Status.SUCCEEDED else last
+        steps = sum(outcome.steps for outcome in done.outcomes)
+        return Status.SUCCEEDED if done.success else ended, done.reason, steps

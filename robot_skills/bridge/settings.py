@@ -26,6 +26,7 @@ class TransportSettings:
     Attributes:
         kind: a registered transport.
         url: of the rosbridge server.
+        ros: of the rosbridge server, 1 or 2.
         cbor: pictures come from it as CBOR. False for a rosbridge_suite of ROS 2 before 2.0 (October 2024),
             which sends none as that, and says nothing.
         domain: ROS_DOMAIN_ID, for the transports that speak DDS.
@@ -35,6 +36,7 @@ class TransportSettings:
 
     kind: str = "rosbridge"
     url: str = "ws://127.0.0.1:9090"
+    ros: Literal[1, 2] = 2
     cbor: bool = True
     domain: int = 0
     rmw: Literal["fastrtps", "cyclonedds"] = "fastrtps"
@@ -43,6 +45,8 @@ class TransportSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.domain <= 232:
             raise InputError(f"domain is 0 to 232, not {self.domain}.")
+        if self.ros == 1 and self.kind != "rosbridge":
+            raise InputError(f"ROS 1 is reached through rosbridge, not {self.kind}.")
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,9 @@ class ArmSettings:
     Attributes:
         joint_states: topic.
         scene: topic (std_msgs/String) where somebody who perceives says what is there: a scene graph in JSON.
-        control_rate: actions a second, as the policies were trained, Hz.
+        control_rate: actions a second, Hz.
+        learned_rate: actions a second that the policies learned at, Hz: a skill may take as much longer as
+            `control_rate` is below it.
         reach: share of a control step in which an action's target is to be reached; small is eager.
     """
 
@@ -240,6 +246,7 @@ class ArmSettings:
     joint_states: str = "/joint_states"
     scene: str = "/robot_skills/scene"
     control_rate: float = 10.0
+    learned_rate: float = 10.0
     reach: float = 1.0
 
     def __post_init__(self) -> None:
@@ -253,6 +260,8 @@ class ArmSettings:
             raise InputError(f"reach is a share of a control step, 0.1 to 1, not {self.reach:g}.")
         if not 1.0 <= self.control_rate <= self.controller.rate:
             raise InputError(f"control_rate is 1 Hz up to the controller's rate, not {self.control_rate:g}.")
+        if not 0 < self.learned_rate < math.inf:
+            raise InputError(f"learned_rate is a number above 0, Hz, not {self.learned_rate:g}.")
 
     @classmethod
     def read(cls, path: Path | str) -> ArmSettings:

@@ -75,19 +75,30 @@ def make_planner(args: argparse.Namespace, skills: Mapping[str, Skill]) -> Plann
         InputError: there is no such back end, or its options do not suit it.
     """
     from planners.chat import chat_model
-    from planners.planner import Planner, check_command
+    from planners.planner import Planner
     from planners.proposer import LanguageModelProposer
     from planners.reader import TunedModel
 
-    check_command(args.command)
     model = chat_model(args.planner, args.model, args.base_url)
     reader = TunedModel() if args.reader == "tuned" else args.reader
     return Planner(skills, LanguageModelProposer(model, reader=reader))
 
 
+def check_sentence(command: str) -> None:
+    """Refuse what is no command before anything is loaded.
+
+    Raises:
+        InputError: it is empty, or too long.
+    """
+    from planners.planner import check_command
+
+    check_command(command)
+
+
 def handle(args: argparse.Namespace) -> int:
     """Plan, show, report."""
     check_output(args.json)
+    check_sentence(args.command)
     planner = make_planner(args, SkillLibrary.open(args.library).skills)
     scene = load_scene(args.scene, args.seed)
     console = make_console()

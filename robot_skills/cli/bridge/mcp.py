@@ -52,22 +52,14 @@ def handle(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: over.set())
     with contextlib.ExitStack() as stack:
         with contextlib.redirect_stdout(sys.stderr):  # standard output is the client's
-            import torch
-
             from robot_skills.bridge.arm import RosArm
             from robot_skills.bridge.description import read_urdf
             from robot_skills.bridge.kinematics import Kinematics
             from robot_skills.bridge.mcp_server import Pictures, SkillTools, serve
             from robot_skills.bridge.mcp_tools import mode
             from robot_skills.bridge.recording import Recorder, Watchers
-            from robot_skills.bridge.runner import SkillRunner
+            from robot_skills.bridge.runner import SkillRunner, local_policies
             from robot_skills.bridge.transport import open_transport
-            from robot_skills.execution import LocalChunks
-
-            torch.set_num_threads(1)
-
-            def source(name: str) -> LocalChunks:
-                return LocalChunks(library.policy(name), threaded=True)
 
             recorder = stack.enter_context(Recorder(args.record, settings)) if args.record else None
             pictures = Pictures(settings)
@@ -75,7 +67,7 @@ def handle(args: argparse.Namespace) -> int:
             transport = open_transport(settings.transport)
             arm = stack.enter_context(RosArm(settings, transport, live=args.live, watcher=watchers))
             kinematics = Kinematics(settings, read_urdf(settings, transport, 5.0))
-            runner = SkillRunner(arm, library, source, recorder)
+            runner = SkillRunner(arm, library, local_policies(library), recorder)
             tools = SkillTools(arm, settings, kinematics, library, runner, pictures, live=args.live)
             console.print(f"{settings.name}, {settings.transport.kind}. {mode(args.live)}", markup=False)
 

@@ -55,7 +55,7 @@ def handle(args: argparse.Namespace) -> int:
                 arm.act(action)
         except JobError as error:
             stopped = str(error)
-        result = report(arm, events, args.live, None)
+        result = report(arm, events, args.live)
     result |= {"steps": len(off), "of": len(rows[ACTION]), "off_m": off, "stopped": stopped}
     write_json(args.json, result)
     console.print(f"{len(off)} of {len(rows[ACTION])} actions; the hand was at most {max(off):.3f} m off.")
