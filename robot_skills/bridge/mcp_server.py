@@ -20,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -118,9 +119,14 @@ class SkillTools:
         self._arm, self._settings, self._kinematics = arm, settings, kinematics
         self._library, self._runner, self._pictures, self._live = library, runner, pictures, live
         self._lock = threading.Lock()
+        #: With the time that each has on this arm.
+        self._skills = {
+            name: replace(skill, timeout=round(arm.stretch * skill.timeout, 1))
+            for name, skill in library.skills.items()
+        }
         skills = [
             skill
-            for name, skill in library.skills.items()
+            for name, skill in self._skills.items()
             if name not in library.composites and library.trained(name)
         ]
         if not skills:
@@ -199,7 +205,7 @@ class SkillTools:
         call = read_call(given)
 
         def on_step(step: Step) -> None:
-            limit = self._library.skill(call.skill).timeout
+            limit = self._skills[call.skill].timeout
             tell((step.seconds, limit, f"{call}: {step.seconds:.1f} s of at most {limit:g} s"))
 
         outcome = self._runner.run(call, preempt, on_step)
@@ -210,7 +216,7 @@ class SkillTools:
 
     def _list_skills(self, given: Mapping[str, Any]) -> protocol.CallToolResult:
         skills = []
-        for name, skill in self._library.skills.items():
+        for name, skill in self._skills.items():
             steps = self._library.composites.get(name)
             runs = {"trained": self._library.trained(name)}
             skills.append(

@@ -150,7 +150,7 @@ def test_a_skill_runs_with_progress(desk: Desk) -> None:
     assert desk.peer.commands
     assert len(heard) > 3
     assert [seconds for seconds, _, _ in heard] == sorted({seconds for seconds, _, _ in heard})
-    assert {total for _, total, _ in heard} == {10.0}
+    assert {total for _, total, _ in heard} == {10.0 * desk.arm.stretch}
 
 
 def test_cancelling_stops_the_arm(desk: Desk) -> None:
