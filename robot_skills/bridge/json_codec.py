@@ -9,6 +9,7 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from robot_skills.bridge.schema import RANGES, Field, MessageError, fields_of
@@ -18,12 +19,20 @@ M = TypeVar("M")
 FLOATS = ("float32", "float64")
 
 
-def to_json(message: Any) -> dict[str, Any]:
+#: Names of fields on the wire where they differ; "" for one that is left out.
+Names = Mapping[str, str]
+
+
+def to_json(message: Any, names: Names = MappingProxyType({})) -> dict[str, Any]:
     """The plain values of a message."""
-    return {field.name: _plain(field, getattr(message, field.name)) for field in fields_of(type(message))}
+    return {
+        name: _plain(field, getattr(message, field.name), names)
+        for field in fields_of(type(message))
+        if (name := names.get(field.name, field.name))
+    }
 
 
-def from_json(cls: type[M], data: Any, where: str = "") -> M:
+def from_json(cls: type[M], data: Any, where: str = "", names: Names = MappingProxyType({})) -> M:
     """Read plain values; a field that is missing keeps its default, one that is unknown is passed over.
 
     A null where a float belongs is read as NaN: whoever uses the message has to look.
@@ -34,41 +43,41 @@ def from_json(cls: type[M], data: Any, where: str = "") -> M:
     if not isinstance(data, Mapping):
         raise MessageError(f"{where or cls.__name__} is not an object.")
     values = {
-        field.name: _read(field, data[field.name], f"{where}.{field.name}" if where else field.name)
+        field.name: _read(field, data[name], f"{where}.{name}" if where else name, names)
         for field in fields_of(cls)
-        if field.name in data
+        if (name := names.get(field.name, field.name)) in data
     }
     return cls(**values)
 
 
-def _plain(field: Field, value: Any) -> Any:
+def _plain(field: Field, value: Any, names: Names) -> Any:
     if field.is_bytes:
         return base64.b64encode(value).decode()
     if field.count is None:
-        return _plain_one(field, value)
+        return _plain_one(field, value, names)
     if field.kind in FLOATS:  # most of what is said, by far
         return [float(item) if math.isfinite(item) else None for item in value]
-    return [_plain_one(field, item) for item in value]
+    return [_plain_one(field, item, names) for item in value]
 
 
-def _plain_one(field: Field, value: Any) -> Any:
+def _plain_one(field: Field, value: Any, names: Names) -> Any:
     if not isinstance(field.kind, str):
-        return to_json(value)
+        return to_json(value, names)
     if field.kind in FLOATS:
         return float(value) if math.isfinite(value) else None
     return value
 
 
-def _read(field: Field, value: Any, where: str) -> Any:
+def _read(field: Field, value: Any, where: str, names: Names) -> Any:
     if field.is_bytes:
         return _sized(field, _bytes(value, where), where)
     if field.count is None:
-        return _read_one(field, value, where)
+        return _read_one(field, value, where, names)
     if not isinstance(value, (list, tuple)):
         raise MessageError(f"{where} is not a list.")
     if field.kind in FLOATS and all(type(item) is float for item in value):
         return _sized(field, tuple(value), where)
-    return _sized(field, tuple(_read_one(field, item, where) for item in value), where)
+    return _sized(field, tuple(_read_one(field, item, where, names) for item in value), where)
 
 
 def _sized(field: Field, value: Any, where: str) -> Any:
@@ -90,10 +99,10 @@ def _bytes(value: Any, where: str) -> bytes:
     raise MessageError(f"{where} is neither base64 nor a list of bytes.")
 
 
-def _read_one(field: Field, value: Any, where: str) -> Any:
+def _read_one(field: Field, value: Any, where: str, names: Names) -> Any:
     kind = field.kind
     if not isinstance(kind, str):
-        return from_json(kind, value, where)
+        return from_json(kind, value, where, names)
     if kind == "string":
         if isinstance(value, str) and _is_utf8(value):
             return value

@@ -31,6 +31,9 @@ from robot_skills.bridge.messages import (
     Trigger,
     TriggerRequest,
     TriggerResponse,
+    Twist,
+    TwistStamped,
+    Vector3,
 )
 from robot_skills.bridge.settings import TransportSettings
 from robot_skills.bridge.transport import (
@@ -49,6 +52,9 @@ SAMPLES = {
     "joint_state": JointState(Header(Time(3, 4), "base"), ("a", "b"), (1.5, -2.0), (), (0.25, 0.5)),
     "trajectory": JointTrajectory(
         Header(Time(1, 0), ""), ("a",), (JointTrajectoryPoint((1.0,), (0.0,), (), (), Duration(0, 10)),)
+    ),
+    "twist": TwistStamped(
+        Header(Time(1, 2), "tool"), Twist(Vector3(0.25, 0.0, -1.0), Vector3(0.0, 0.5, 0.0))
     ),
     "array": Float64MultiArray(data=(1.0, 2.5)),
     "flag": BoolMessage(True),

@@ -11,6 +11,7 @@ import threading
 import time
 
 import rclpy
+from geometry_msgs.msg import TwistStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
@@ -24,6 +25,7 @@ from trajectory_msgs.msg import JointTrajectory
 KINDS = {
     "joint_state": JointState,
     "trajectory": JointTrajectory,
+    "twist": TwistStamped,
     "array": Float64MultiArray,
     "flag": Bool,
     "text": String,

@@ -12,19 +12,19 @@ it, and what is done about it here:
   CBOR of ROS 1 has no lists of texts. cbor-raw would be no faster, and there one client that asks for it
   takes the topic from all that do not (issue 610). A server that refuses CBOR is asked again without.
 
+ROS 1's servers speak a dialect of it, and know no actions: those are topics there.
+
 A connection that breaks stays broken: whoever uses it hears so at the next word, and the arm stops.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from typing import Any, TypeVar
@@ -33,16 +33,17 @@ from robot_skills.bridge.json_codec import from_json, to_json
 from robot_skills.bridge.messages import CompressedImage, Image
 from robot_skills.bridge.schema import ActionType, MessageError, ServiceType, ros_name
 from robot_skills.bridge.settings import TransportSettings
-from robot_skills.bridge.transport import ABORTED, COMMANDS, Execute, Quality, TransportError, in_time
+from robot_skills.bridge.transport import ABORTED, COMMANDS, Execute, Goal, Quality, TransportError
+from robot_skills.bridge.transports.actionlib import ActionClient
+from robot_skills.bridge.transports.dialect import Dialect
 from robot_skills.bridge.transports.dispatch import Dispatcher
+from robot_skills.bridge.transports.rosbridge_goals import RosbridgeGoal, SentGoal
 from robot_skills.bridge.transports.websocket import Socket
 
 log = logging.getLogger(__name__)
 
 M = TypeVar("M")
 
-#: A goal that is canceled is told so again after this time, and for so long, s.
-AGAIN, INSISTING = 0.1, 5.0
 PICTURES = (Image, CompressedImage)
 
 
@@ -50,7 +51,7 @@ class RosbridgeTransport:
     """See the module."""
 
     def __init__(self, settings: TransportSettings) -> None:
-        self._url, self._cbor = settings.url, settings.cbor
+        self._url, self._cbor, self._dialect = settings.url, settings.cbor, Dialect(settings.ros)
         self._work = Dispatcher("rosbridge callbacks")
         self._ids = (f"{uuid.uuid4().hex[:8]}-{number}" for number in itertools.count())
         self._readers: dict[str, list[tuple[type, Callable[[Any], None], int]]] = {}
@@ -60,7 +61,8 @@ class RosbridgeTransport:
         self._feedback: dict[str, tuple[type, Callable[[Any], None] | None]] = {}
         self._services: dict[str, tuple[ServiceType, Callable[[Any], Any]]] = {}
         self._actions: dict[str, tuple[ActionType, Execute, Callable[[Any], bool]]] = {}
-        self._goals: dict[str, _Served] = {}
+        self._clients: dict[str, ActionClient] = {}
+        self._goals: dict[str, RosbridgeGoal] = {}
         self._lost: str | None = None
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "publish": self._on_message,
@@ -81,11 +83,12 @@ class RosbridgeTransport:
         if topic not in self._advertised:
             self._advertised.add(topic)
             socket.send(
-                op="advertise", id=next(self._ids), topic=topic, type=ros_name(kind), latch=quality.latched
-            )
+                op="advertise", id=next(self._ids), topic=topic, type=self._dialect.name(ros_name(kind)),
+                latch=quality.latched,
+            )  # fmt: skip
 
         def publish(message: M) -> None:
-            socket.send(op="publish", topic=topic, msg=to_json(message))
+            socket.send(op="publish", topic=topic, msg=self._dialect.write(message))
 
         return publish
 
@@ -100,23 +103,27 @@ class RosbridgeTransport:
 
     def call(self, service: str, kind: ServiceType, request: Any, timeout: float) -> Any:
         """See `Transport`."""
-        answer = self._ask(service, kind.name, to_json(request), timeout)
+        answer = self._ask(service, self._dialect.name(kind.name), self._dialect.write(request), timeout)
         if answer.get("result") is False:
             raise TransportError(f"{service} failed: {answer.get('values')}")
         try:
-            return from_json(kind.response, answer.get("values") or {})
+            return self._dialect.read(kind.response, answer.get("values") or {})
         except MessageError as error:
             raise TransportError(f"{service} answered what is no {kind.name}: {error}") from error
 
     def serve(self, service: str, kind: ServiceType, handler: Callable[[Any], Any]) -> None:
         """See `Transport`."""
         self._services[service] = kind, handler
-        self._socket.send(op="advertise_service", type=kind.name, service=service)
+        self._socket.send(op="advertise_service", type=self._dialect.name(kind.name), service=service)
 
     def send_goal(
         self, action: str, kind: ActionType, goal: Any, feedback: Callable[[Any], None] | None = None
-    ) -> _Sent:
+    ) -> Goal:
         """See `Transport`."""
+        if self._dialect.ros == 1:
+            if action not in self._clients:
+                self._clients[action] = ActionClient(self, action, kind)
+            return self._clients[action].send(goal, feedback)
         key = next(self._ids)
         done: Future[Mapping[str, Any]] = Future()
         self._answers[key] = done
@@ -125,7 +132,7 @@ class RosbridgeTransport:
             op="send_action_goal", id=key, action=action, action_type=kind.name, args=to_json(goal),
             feedback=feedback is not None,
         )  # fmt: skip
-        return _Sent(self._socket, action, kind, key, done)
+        return SentGoal(self._socket, action, kind, key, done)
 
     def serve_action(
         self,
@@ -135,17 +142,21 @@ class RosbridgeTransport:
         accept: Callable[[Any], bool] = lambda goal: True,
     ) -> None:
         """See `Transport`; the protocol knows no rejection, so a goal that is not taken on is aborted."""
+        if self._dialect.ros == 1:
+            raise TransportError(f"{action} cannot be offered to ROS 1: its rosbridge carries no actions.")
         self._actions[action] = kind, execute, accept
         self._socket.send(op="advertise_action", type=kind.name, action=action)
 
     def topics(self, timeout: float) -> Mapping[str, str]:
         """See `Transport`; it needs the rosapi node beside the server."""
-        answer = self._ask("/rosapi/topics", "rosapi_msgs/srv/Topics", {}, timeout)
+        package = "rosapi" if self._dialect.ros == 1 else "rosapi_msgs"
+        answer = self._ask("/rosapi/topics", self._dialect.name(f"{package}/srv/Topics"), {}, timeout)
         values = answer.get("values")
         if answer.get("result") is False or not isinstance(values, dict):
             raise TransportError(f"The server at {self._url} has no rosapi, which knows the topics.")
         try:
-            return dict(zip(_texts(values, "topics"), _texts(values, "types"), strict=True))
+            kinds = map(self._dialect.message_name, _texts(values, "types"))
+            return dict(zip(_texts(values, "topics"), kinds, strict=True))
         except ValueError as error:
             raise TransportError(f"The rosapi at {self._url} did not say topics: {error}") from error
 
@@ -169,7 +180,7 @@ class RosbridgeTransport:
         if cbor:
             self._compressed[key] = topic, kind, depth
         self._socket_for(kind).send(
-            op="subscribe", id=key, topic=topic, type=ros_name(kind), queue_length=depth,
+            op="subscribe", id=key, topic=topic, type=self._dialect.name(ros_name(kind)), queue_length=depth,
             compression="cbor" if cbor else "none",
         )  # fmt: skip
 
@@ -201,7 +212,7 @@ class RosbridgeTransport:
 
     def _read(self, topic: str, kind: type, data: Any, callback: Callable[[Any], None]) -> None:
         try:
-            message: Any = from_json(kind, data)
+            message: Any = self._dialect.read(kind, data)
         except MessageError as error:
             log.warning("Refused a message on %s: %s", topic, error)
             return
@@ -236,7 +247,8 @@ class RosbridgeTransport:
         if good:
             kind, handler = self._services[service]
             try:
-                values = to_json(handler(from_json(kind.request, said.get("args") or {})))
+                request: Any = self._dialect.read(kind.request, said.get("args") or {})
+                values = self._dialect.write(handler(request))
             except Exception as error:
                 log.warning("The service %s failed: %s", service, error)
                 values, good = str(error), False
@@ -258,10 +270,10 @@ class RosbridgeTransport:
         if not accept(request):
             self._result(action, key, ABORTED, "goal rejected", False)
             return
-        self._goals[key] = goal = _Served(self._socket, action, key, request)
+        self._goals[key] = goal = RosbridgeGoal(self._socket, action, key, request)
         threading.Thread(target=self._carry_out, args=(goal, kind, execute), name=action, daemon=True).start()
 
-    def _carry_out(self, goal: _Served, kind: ActionType, execute: Execute) -> None:
+    def _carry_out(self, goal: RosbridgeGoal, kind: ActionType, execute: Execute) -> None:
         try:
             status, result = execute(goal)
         except Exception:
@@ -290,65 +302,12 @@ class RosbridgeTransport:
 
     def _fail(self, reason: str) -> None:
         """Nobody waits for an answer any more."""
+        for client in list(self._clients.values()):
+            client.fail(reason)
         for key in list(self._answers):
             future = self._answers.pop(key, None)
             if future is not None and not future.done():
                 future.set_exception(TransportError(reason))
-
-
-class _Sent:
-    """A goal of ours."""
-
-    def __init__(
-        self, socket: Socket, action: str, kind: ActionType, key: str, done: Future[Mapping[str, Any]]
-    ) -> None:
-        self._socket, self._action, self._kind, self._key, self._done = socket, action, kind, key, done
-        self._insisting = False
-
-    def result(self, timeout: float) -> tuple[int, Any]:
-        """See `Goal`."""
-        said = in_time(self._done, timeout, self._action)
-        values, status = said.get("values"), said.get("status", ABORTED)
-        if not isinstance(values, dict):
-            raise TransportError(f"{self._action} rejected the goal: {values}")
-        try:
-            if not isinstance(status, int):
-                raise MessageError("status is not a whole number.")
-            return int(status), from_json(self._kind.result, values)
-        except MessageError as error:
-            raise TransportError(f"{self._action} ended with no {self._kind.name}: {error}") from error
-
-    def cancel(self) -> None:
-        """See `Goal`.
-
-        Servers refuse it, without a word that could be waited for, while a goal is not yet taken on: it is
-        said again until the goal has ended.
-        """
-        self._say_cancel()
-        if not self._insisting:
-            self._insisting = True
-            threading.Thread(target=self._insist, name=f"cancel {self._action}", daemon=True).start()
-
-    def _insist(self) -> None:
-        until = time.monotonic() + INSISTING
-        with contextlib.suppress(TransportError):
-            while not wait([self._done], AGAIN).done and time.monotonic() < until:
-                self._say_cancel()
-
-    def _say_cancel(self) -> None:
-        self._socket.send(op="cancel_action_goal", id=self._key, action=self._action)
-
-
-class _Served:
-    """A goal of somebody's."""
-
-    def __init__(self, socket: Socket, action: str, key: str, request: Any) -> None:
-        self._socket, self.action, self.key, self.request = socket, action, key, request
-        self.canceled = False
-
-    def feedback(self, message: Any) -> None:
-        """See `ServedGoal`."""
-        self._socket.send(op="action_feedback", id=self.key, action=self.action, values=to_json(message))
 
 
 def _texts(values: Mapping[str, Any], name: str) -> list[str]:
