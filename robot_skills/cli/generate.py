@@ -232,18 +232,18 @@ def _search_failures(args: argparse.Namespace, console: Console) -> int:
     library = SkillLibrary.open(args.library)
     library.weights(args.failures)
     with silence():
-        from sim.generative.robustness import Limits, Search, SkillAttempt, export, search
+        from sim.generative.robustness import ExpertAttempt, Limits, Search, SkillAttempt, export, search
 
-        attempt = SkillAttempt(library, args.failures)
+        attempt, expert = SkillAttempt(library, args.failures), ExpertAttempt(args.failures)
     settings = Search(seed=args.seed)
     with console.status(f"Looking for where {args.failures} fails"):
-        found = search(attempt, Limits(), settings)
+        found = search(attempt, expert, Limits(), settings)
     path = export(found, args.failures, args.output)
     console.print(
         f"{args.failures}: {found.plain} of {found.trials} plain scenes succeed, and {found.perturbed} of "
-        f"the same scenes under {found.perturbation}"
+        f"the same scenes under {found.perturbation}; the scripted expert does {found.able} of those"
     )
-    console.print(f"{len(found.failures)} scenes that fail so and not otherwise: {path}")
+    console.print(f"{len(found.failures)} scenes that fail so, could be done, and fail not otherwise: {path}")
     write_json(args.json, {"skill": args.failures, "file": str(path), **found.to_json()})
     return 0 if found.perturbed < found.plain else 1
 

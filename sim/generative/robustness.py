@@ -2,13 +2,15 @@
 
 The search is the cross-entropy method (Rubinstein 1999) on success itself: perturbations are drawn, each is
 tried on the same episodes, and the distribution moves to those under which least succeeded, the smaller of
-equally bad ones preferred. What it finds is then measured on episodes that it has not seen, beside the plain
-scenes.
+equally bad ones preferred. What nobody can do teaches nothing: an episode that the scripted expert fails at as
+well counts as one that the skill can do. What is found is then measured on episodes that the search has not
+seen, beside the plain scenes.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from robot_skills.library import SkillLibrary
 from robot_skills.robot import Float, Observation, RobotSpec
 from robot_skills.training.configuration import to_mapping
 from robot_skills.training.statistics import wilson_interval
+from sim.experts.demonstration import demonstrate_task
 from sim.generative.placement import PLAIN_TABLE
 from sim.generative.trial import still
 from sim.tabletop.oracle import scene_graph
@@ -155,14 +158,16 @@ class Found:
         perturbation: within the limits.
         perturbed: successes under it.
         plain: successes of the same episodes without it.
+        able: successes of the scripted expert under it.
         trials: fresh episodes.
-        failures: fresh episodes that failed under it and succeeded without it.
+        failures: fresh episodes that failed under it, and succeed without it, and for the expert.
         history: (lowest success, mean success) of each generation, on the episodes of the search.
     """
 
     perturbation: Perturbation
     perturbed: int
     plain: int
+    able: int
     trials: int
     failures: tuple[int, ...]
     history: tuple[tuple[float, float], ...] = field(default=())
@@ -176,22 +181,33 @@ class Found:
             "plain_interval": list(wilson_interval(self.plain, self.trials)),
             "perturbed": self.perturbed,
             "perturbed_interval": list(wilson_interval(self.perturbed, self.trials)),
+            "expert": self.able,
             "failures": list(self.failures),
             "history": [list(row) for row in self.history],
         }
 
 
-def search(attempt: Attempt, limits: Limits, settings: Search) -> Found:
-    """Look for the perturbation under which least succeeds, and measure it on fresh episodes."""
+def search(attempt: Attempt, expert: Attempt, limits: Limits, settings: Search) -> Found:
+    """Look for the perturbation under which least succeeds that can be done, and measure it on fresh episodes.
+
+    Args:
+        attempt: tries the skill.
+        expert: shows whether it can be done.
+        limits: of a perturbation.
+        settings: of the search.
+    """
     rng = np.random.default_rng(settings.seed)
     mean, spread = np.full(DIMENSIONS, 0.5), np.full(DIMENSIONS, 0.35)
     seen = range(settings.first, settings.first + settings.episodes)
     best, least, history = mean, np.inf, []
+
+    def rate(change: Perturbation) -> float:
+        """Share of the episodes that are not a failure of the skill's own."""
+        return float(np.mean([attempt(change, episode) or not expert(change, episode) for episode in seen]))
+
     for _ in range(settings.generations):
         points = np.clip(rng.normal(mean, spread, (settings.population, DIMENSIONS)), 0.0, 1.0)
-        rates = np.array(
-            [np.mean([attempt(limits.perturbation(point), e) for e in seen]) for point in points]
-        )
+        rates = np.array([rate(limits.perturbation(point)) for point in points])
         scores = rates + settings.effort * np.abs(2.0 * points - 1.0).mean(axis=1)
         order = np.argsort(scores, kind="stable")
         if scores[order[0]] < least:
@@ -199,18 +215,24 @@ def search(attempt: Attempt, limits: Limits, settings: Search) -> Found:
         elite = points[order[: max(2, round(settings.elite * settings.population))]]
         mean, spread = elite.mean(axis=0), 0.5 * spread + 0.5 * elite.std(axis=0)
         history.append((float(rates.min()), float(rates.mean())))
-    return _measured(attempt, limits.perturbation(best), settings, tuple(history))
+    return _measured(attempt, expert, limits.perturbation(best), settings, tuple(history))
 
 
 def _measured(
-    attempt: Attempt, found: Perturbation, settings: Search, history: tuple[tuple[float, float], ...]
+    attempt: Attempt,
+    expert: Attempt,
+    found: Perturbation,
+    settings: Search,
+    history: tuple[tuple[float, float], ...],
 ) -> Found:
     start = settings.first + settings.episodes
     fresh = range(start, start + settings.fresh)
     plain = [attempt(Perturbation(), episode) for episode in fresh]
     perturbed = [attempt(found, episode) for episode in fresh]
-    failures = tuple(e for e, was, now in zip(fresh, plain, perturbed, strict=True) if was and not now)
-    return Found(found, sum(perturbed), sum(plain), len(fresh), failures, history)
+    able = [expert(found, episode) for episode in fresh]
+    outcomes = zip(fresh, plain, perturbed, able, strict=True)
+    failures = tuple(e for e, was, now, can in outcomes if was and can and not now)
+    return Found(found, sum(perturbed), sum(plain), sum(able), len(fresh), failures, history)
 
 
 def perturbed_task(task: Task, change: Perturbation) -> Task:
@@ -287,6 +309,19 @@ class SkillAttempt:
         goal = self._skill.goal(task.call)
         execute(Late(self._world, change.latency), self._skill, task.call, self._chunks)
         return scene_graph(self._world.state()).holds(goal)
+
+
+class ExpertAttempt:
+    """Tries the scripted expert, which reads simulator state, on the perturbed episodes of a skill."""
+
+    def __init__(self, skill: str) -> None:
+        self._skill, self._world = skill, TabletopWorld({})
+
+    def __call__(self, change: Perturbation, episode: int) -> bool:
+        """Whether the goal holds at the end."""
+        task = perturbed_task(sample_task(self._skill, episode), change)
+        late = functools.partial(Late, steps=change.latency)
+        return demonstrate_task(self._world, task, noise=0.0, through=late).success
 
 
 def export(found: Found, skill: str, folder: Path) -> Path:

@@ -23,11 +23,19 @@ DATASETS = Path(__file__).parents[3] / "datasets"
 RECIPE = "skill: press\nfailures: {failures}\nepisodes: 1\nfirst_seed: 7\nnoise: 0.0\nimage_size: [16, 16]\n"
 
 
+def always(change: Perturbation, episode: int) -> bool:
+    """Somebody can do it."""
+    return True
+
+
 @pytest.fixture
 def failures(tmp_path: Path) -> Path:
     """A file of failures, as the search writes it: slippery tables, and actions that come late."""
     found = search(
-        lambda change, episode: change.friction > 0.7 and change.latency < 1, Limits(), Search(population=16)
+        lambda change, episode: change.friction > 0.7 and change.latency < 1,
+        always,
+        Limits(),
+        Search(population=16),
     )
     assert found.perturbation.friction <= 0.7 or found.perturbation.latency >= 1
     return export(found, "press", tmp_path / "failures")
@@ -114,7 +122,7 @@ def test_the_recipes_that_come_along_load_and_go_together(
     assert {stage.name: stage.steps for stage in train.plan(train.policy.build())}["codes"] == 0
     assert collect["first_seed"] + 4 * collect["episodes"] + 20 <= FIRST_VALIDATION_SEED
     monkeypatch.chdir(tmp_path)
-    found = search(lambda change, episode: change.mass < 1.2, Limits(), Search(generations=2))
+    found = search(lambda change, episode: change.mass < 1.2, always, Limits(), Search(generations=2))
     export(found, "push", tmp_path / "out" / "failures")
     recipe = PerturbedRecipe.read(DATASETS / "push_failures.yaml")
     assert recipe.perturbation == found.perturbation
