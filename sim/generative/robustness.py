@@ -2,9 +2,9 @@
 
 The search is the cross-entropy method (Rubinstein 1999) on success itself: perturbations are drawn, each is
 tried on the same episodes, and the distribution moves to those under which least succeeded, the smaller of
-equally bad ones preferred. What nobody can do teaches nothing: an episode that the scripted expert fails at as
-well counts as one that the skill can do. What is found is then measured on episodes that the search has not
-seen, beside the plain scenes.
+equally bad ones preferred. What nobody can do teaches nothing: an episode that the scripted expert fails at
+as well counts as one that the skill can do. What is found is then measured on episodes that the search has
+not seen, beside the plain scenes.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class Found:
 
 
 def search(attempt: Attempt, expert: Attempt, limits: Limits, settings: Search) -> Found:
-    """Look for the perturbation under which least succeeds that can be done, and measure it on fresh episodes.
+    """Look for the perturbation under which least succeeds of what can be done; measure it on fresh episodes.
 
     Args:
         attempt: tries the skill.
