@@ -8,7 +8,8 @@
 
 Policies of all six skills learn from the data of `datasets/train_all.yaml` and, as half of all samples, from
 lessons of the first 25, 50, 100 and 200 tasks, for the same number of steps, with three seeds. They are
-tried on the last 20 tasks, which lend nothing. Everything is kept in out/generated_data, and a step that was
+tried on the last 20 tasks, which lend nothing. `--start out/policies/tabletop/star --steps 500` has weights of
+`benchmarks/policies.py` go on learning instead, which takes a tenth of the time. Everything is kept in out/generated_data, and a step that was
 stopped goes on where it was; `--counts` and `--seeds` name parts of it.
 """
 
@@ -46,6 +47,8 @@ BASE, OUT = Path("datasets/train_all.yaml"), Path("out/generated_data")
 COUNTS, SEEDS, HELD_OUT = (0, 25, 50, 100, 200), (0, 1, 2), 20
 #: Demonstrations of each task that is learned from.
 SHOWN = 10
+#: What is said of policies that go on learning.
+BEFORE = ", from the same weights, which had learned from the base's demonstrations"
 #: The episodes of a held-out task that are tried begin here: no gate, search or data set has looked at them.
 FIRST_SCORED = 60_000
 
@@ -68,13 +71,16 @@ def train(args: argparse.Namespace) -> None:
                 continue
             path = OUT / "recipes" / f"{count}_{seed}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(yaml.safe_dump(recipe(count, seed, args.steps), sort_keys=False))
+            path.write_text(yaml.safe_dump(recipe(count, seed, args.steps, args.start), sort_keys=False))
             verb = [str(Path(sys.executable).parent / "robot-skills"), "train", str(path)]
             subprocess.run([*verb, "-o", str(folder), "--resume"], check=True)
 
 
-def recipe(count: int, seed: int, steps: int | None) -> dict[str, Any]:
-    """`datasets/train_all.yaml`, with as many samples again from the lessons of so many tasks."""
+def recipe(count: int, seed: int, steps: int | None, start: Path | None) -> dict[str, Any]:
+    """`datasets/train_all.yaml`, with as many samples again from the lessons of so many tasks.
+
+    With `start`, the weights of that folder go on learning, and the codes stay as they are.
+    """
     data = read_yaml(BASE, "training recipe")
     old = sum(choice["weight"] for choice in data["data"])
     new = [
@@ -84,6 +90,9 @@ def recipe(count: int, seed: int, steps: int | None) -> dict[str, Any]:
     data |= {"name": f"generated_{count}_{seed}", "seed": seed, "data": [*data["data"], *new]}
     if steps is not None:
         data["stages"]["policy"]["steps"] = steps
+    if start is not None:
+        data["start_from"] = str(start)
+        data["stages"]["codes"] = {"steps": 0}
     return data
 
 
@@ -147,7 +156,7 @@ def report(tasks: Sequence[Task], args: argparse.Namespace) -> None:
         ("tasks", *(f"seed {seed}" for seed in args.seeds), "together, 95 % Wilson interval"),
         rows,
         f"{args.episodes} scenes of each held-out task, two new plans allowed. All policies train for the "
-        f"same number of steps; {args.shown} demonstrations of each task, cut into skill calls, make half of "
+        f"same number of steps{BEFORE if args.start else ''}; {args.shown} demonstrations of each task, cut into skill calls, make half of "
         "the samples where there are any. Plans and judgement read simulator state, the policies see images. "
         "The experts, which read simulator state, were what admitted the tasks.",
     )
@@ -203,6 +212,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=5, help="of each held-out task")
     parser.add_argument("--shown", type=int, default=SHOWN, help="demonstrations of each task learned from")
     parser.add_argument("--steps", type=int, help="of training (default: those of datasets/train_all.yaml)")
+    parser.add_argument("--start", type=Path, help="trained folder of all six skills that goes on learning")
     parser.add_argument("--workers", type=int, default=1, help="processes that collect")
     args = parser.parse_args()
     try:
