@@ -10,7 +10,8 @@ Policies of all six skills learn from the data of `datasets/train_all.yaml` and,
 lessons of the first 25, 50, 100 and 200 tasks, for the same number of steps, with three seeds. They are
 tried on the last 20 tasks, which lend nothing. `--start out/policies/tabletop/star --steps 500` has weights
 of `benchmarks/policies.py` go on learning instead, which takes a tenth of the time. Everything is kept in
-out/generated_data, and a step that was stopped goes on where it was; `--counts` and `--seeds` name parts of it.
+out/generated_data, and a step that was stopped goes on where it was; `--counts` and `--seeds` name parts of
+it.
 """
 
 from __future__ import annotations
@@ -157,7 +158,8 @@ def report(tasks: Sequence[Task], args: argparse.Namespace) -> None:
         rows,
         f"{args.episodes} scenes of each held-out task, two new plans allowed. All policies train for the "
         f"same number of steps{BEFORE if args.start else ''}; {args.shown} demonstrations of each task, cut "
-        "into skill calls, make half of the samples where there are any. Plans and judgement read simulator state, the policies see images. "
+        "into skill calls, make half of the samples where there are any. Plans and judgement read simulator "
+        "state, the policies see images. "
         "The experts, which read simulator state, were what admitted the tasks.",
     )
 
