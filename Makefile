@@ -37,11 +37,12 @@ lint: $(VENV)/.stamp-dev  ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-peers: $(VENV)/.stamp-dev  ## our exports read by robomimic's and LeRobot's own loaders, the bridge beside ROS 2, ROS 1 and roslibpy (environments in out/peers)
+peers: $(VENV)/.stamp-dev  ## our exports read by robomimic's and LeRobot's own loaders, the bridge beside ROS 2, ROS 1, rosbridge_suite and roslibpy (environments in out/peers)
 	PYTHON=$(PYTHON) sh tests/peers/robomimic.sh
 	PYTHON=$(PYTHON) sh tests/peers/lerobot.sh
 	PYTHON=$(PYTHON) sh tests/peers/ros.sh jazzy
 	PYTHON=$(PYTHON) sh tests/peers/ros.sh kilted
+	PYTHON=$(PYTHON) sh tests/peers/rosbridge_suite.sh
 	PYTHON=$(PYTHON) sh tests/peers/ros1.sh
 	PYTHON=$(PYTHON) sh tests/peers/roslibpy.sh
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.peers.ros_processes import free_port, running
+from tests.peers.ros_processes import free_port, listens, running
 
 HERE = Path(__file__).parent
 #: Python of the environment.
@@ -47,14 +45,3 @@ def peer() -> Iterator[str]:
         stack.enter_context(running([PYTHON, str(suite / "rosapi/scripts/rosapi_node")], environment))
         listens(port)
         yield f"ws://127.0.0.1:{port}"
-
-
-def listens(port: int, seconds: float = 30.0) -> None:
-    """Wait until somebody listens on a port of 127.0.0.1."""
-    until = time.monotonic() + seconds
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert time.monotonic() < until, f"nobody listens on {port}"
-        time.sleep(0.05)

@@ -173,7 +173,8 @@ def actions(transport: Transport) -> None:
     status, result = goal.result(10.0)
     assert status == CANCELED, status
     goal = transport.send_goal("/count", Fibonacci, FibonacciGoal(-1))
-    assert "reject" in failure(lambda: goal.result(5.0))
+    said = failure(lambda: goal.result(5.0))
+    assert "reject" in said, said
 
 
 def flood(transport: Transport) -> None:

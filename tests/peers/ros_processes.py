@@ -65,6 +65,17 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def listens(port: int, seconds: float = 30.0) -> None:
+    """Wait until somebody listens on a port of 127.0.0.1."""
+    until = time.monotonic() + seconds
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < until, f"nobody listens on {port}"
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def running(
     command: list[str], environment: dict[str, str], ready: str = ""
@@ -104,14 +115,7 @@ def rosbridge(domain: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     environment = {**variables(domain, ROSBRIDGE_PYTHON), "LD_PRELOAD": str(library)}
     command = [str(server), "--no-rosapi", "--bind", f"127.0.0.1:{port}"]
     with running(command, environment) as process:
-        until = time.monotonic() + 10.0
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 0.2).close()
-                break
-            except OSError:
-                assert time.monotonic() < until, "rosbridge-server-rs does not listen"
-                time.sleep(0.05)
+        listens(port)
         yield f"ws://127.0.0.1:{port}", process
 
 
