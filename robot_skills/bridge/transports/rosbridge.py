@@ -8,7 +8,7 @@ it, and what is done about it here:
 - publishers on their side are transient local, and a message may reach a late reader a second later: commands
   for motion are trajectories that carry their own stop, and stopping is a service;
 - a connection is a queue: images go through one of their own, so that no command waits behind a picture;
-- pictures are asked for as CBOR, which costs rosbridge_suite a tenth of base64, and nothing else is: its
+- pictures are asked for as CBOR, which costs rosbridge_suite far less than base64, and nothing else is: its
   CBOR of ROS 1 has no lists of texts. cbor-raw would be no faster, and there one client that asks for it
   takes the topic from all that do not (issue 610). A server that refuses CBOR is asked again without.
 
