@@ -62,7 +62,7 @@ class Inputs:
 
 
 class Refusals:
-    """Counts what was refused, and logs the first of each kind and then every hundredth."""
+    """Counts what was refused, and logs the first of each kind, the tenth, the hundredth and so on."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -70,7 +70,7 @@ class Refusals:
     def add(self, kind: str, reason: str) -> None:
         """Refuse a message of a kind."""
         count = self.counts[kind] = self.counts.get(kind, 0) + 1
-        if count == 1 or count % 100 == 0:
+        if str(count).strip("0") == "1":  # a flood fills no log
             log.warning("Refused a message (%s, number %d): %s", kind, count, reason)
 
 
