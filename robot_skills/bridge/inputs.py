@@ -61,8 +61,12 @@ class Inputs:
     cameras: Mapping[str, float] = field(default_factory=dict)
 
 
+#: Of what is refused, the first is logged, and few of those after it: a flood fills no log.
+LOGGED = tuple(100**power for power in range(8))
+
+
 class Refusals:
-    """Counts what was refused, and logs the first of each kind, the tenth, the hundredth and so on."""
+    """Counts what was refused, and logs the first of each kind, the hundredth, the ten thousandth and so on."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -70,7 +74,7 @@ class Refusals:
     def add(self, kind: str, reason: str) -> None:
         """Refuse a message of a kind."""
         count = self.counts[kind] = self.counts.get(kind, 0) + 1
-        if str(count).strip("0") == "1":  # a flood fills no log
+        if count in LOGGED:
             log.warning("Refused a message (%s, number %d): %s", kind, count, reason)
 
 
