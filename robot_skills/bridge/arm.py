@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 #: A tick comes with a joint state that arrives after this share of a period, and without one after LATE.
 EARLY, LATE = 0.7, 1.2
-#: So long a thread of Python may compute before another one has its turn, s: the tick waits for no more of it.
+#: So long a thread of Python may compute before another one has its turn, s: a tick waits no longer for it.
 TURN = 5e-4
 #: Share of the tool's speed limit that actions may ask for: the rest is for catching up.
 ASKED = 0.8

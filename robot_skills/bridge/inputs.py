@@ -66,7 +66,7 @@ LOGGED = tuple(100**power for power in range(8))
 
 
 class Refusals:
-    """Counts what was refused, and logs the first of each kind, the hundredth, the ten thousandth and so on."""
+    """Counts what was refused, and logs the first of each kind, the hundredth, the ten thousandth ..."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
