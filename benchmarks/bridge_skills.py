@@ -89,13 +89,14 @@ class Deployment:
 
     def episode(self, seed: int) -> tuple[bool, float, str]:
         """As `direct`."""
+        if self.arm.stopped is None:
+            self.arm.emergency("The next episode begins.")  # an arm that holds would go back to where it was
+            time.sleep(0.5)
         self._begin(seed)
         call = SkillCall.parse(self._reports[-1]["call"])
         planned = self._orders.plan(COMMANDS[call.skill].format(**call.args))
         if tuple(planned.plan) != (call,):
             return False, 0.0, f"planned {[str(step) for step in planned.plan]}: {planned.refused}"
-        self.arm.emergency("The next episode begins.")
-        time.sleep(0.3)
         (outcome,) = self._orders.carry_out(planned).outcomes
         time.sleep(0.5)
         good = outcome.status is Status.SUCCEEDED and bool(self._reports[-1]["reached"])

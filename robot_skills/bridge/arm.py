@@ -31,14 +31,14 @@ from robot_skills.bridge.senses import Nobody, Senses, Watcher
 from robot_skills.bridge.settings import ArmSettings
 from robot_skills.bridge.transport import LATCHED, Transport, TransportError
 from robot_skills.errors import JobError
-from robot_skills.execution import ChunkSource, Pending
-from robot_skills.policies.policy import Chunk, PolicyInput
 from robot_skills.robot import Float, Observation, RobotSpec, check_action
 
 log = logging.getLogger(__name__)
 
 #: A tick comes with a joint state that arrives after this share of a period, and without one after LATE.
 EARLY, LATE = 0.7, 1.2
+#: The arm has arrived where no joint is further off, rad.
+ARRIVED = 1e-3
 #: So long a thread of Python may compute before another one has its turn, s: a tick waits no longer for it.
 TURN = 5e-4
 #: Share of the tool's speed limit that actions may ask for: the rest is for catching up.
@@ -167,6 +167,10 @@ class RosArm:
         action = check_action(action)
         state = self._fresh(time.monotonic())
         measured = self._kinematics.tool(state.position)
+        if self._goal.forgotten:
+            # Where it rests by what was sent: what gravity adds to that would add up from stop to stop.
+            rests = self.controller.expected(time.monotonic())
+            self._goal.keep(measured if rests is None else self._kinematics.tool(rests.position))
         near = state.position if self._joints is None else self._joints
         pose = self._goal.after(action, measured)
         joints = self._solve(pose, near)
@@ -185,6 +189,37 @@ class RosArm:
                 self.controller.player.aim(Target(reached, self._step, joints, following))
         self._set_grip(bool(action[6] > 0))
         self._sleep_until(self._next)
+
+    @property
+    def posture(self) -> Array:
+        """Where the joints are at home, (J,) rad."""
+        return self._kinematics.posture
+
+    def go(self, joints: Array) -> float:
+        """Move the joints straight to where they are told, and wait until they are there by what was sent.
+
+        Args:
+            joints: (J,) rad.
+
+        Returns:
+            How far the joint that is furthest off is by what the arm reports, rad.
+
+        Raises:
+            JobError: the arm is stopped, stops on the way, or a rule holds it there.
+        """
+        slowest = min(joint.velocity for joint in self._settings.joints) * self._settings.safety.first_speed
+        with self._lock:
+            self._check_moving()
+            now = time.monotonic()
+            seconds = max(self._step, self._away(joints, now) / slowest)
+            self.controller.player.aim(Target(now + seconds, seconds, joints))
+            self._forget()
+        while self._away(joints, time.monotonic()) > ARRIVED:
+            if time.monotonic() > now + 3.0 * seconds + 1.0:
+                raise JobError("The arm does not get there: a rule of the safety chain holds it.")
+            self._sleep_until(time.monotonic() + self._step)
+        self._sleep_until(time.monotonic() + self._step)
+        return float(np.abs(self._fresh(time.monotonic()).position - joints).max())
 
     def stop(self) -> None:
         """Come to rest and hold; the next action moves again. `emergency` is what latches."""
@@ -217,6 +252,12 @@ class RosArm:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _away(self, joints: Array, now: float) -> float:
+        """How far the furthest joint is from where it is told, by what was sent, rad."""
+        motion = self.controller.expected(now)
+        assert motion is not None, "an arm that may move was resumed"
+        return float(np.abs(motion.position - joints).max())
 
     def _following(
         self, action: Float, pose: tuple[Array, Array], measured: tuple[Array, Array], joints: Array
@@ -329,42 +370,3 @@ class RosArm:
         except JobError as error:
             return TriggerResponse(False, str(error))
         return TriggerResponse(True, "the arm may move")
-
-
-class ForeseenChunks:
-    """A source of chunks that tells the arm, and who else listens, of each chunk before its actions come."""
-
-    def __init__(
-        self, source: ChunkSource, arm: RosArm, told: Callable[[Chunk], None] = lambda chunk: None
-    ) -> None:
-        self._source, self._arm, self._told = source, arm, told
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """See `ChunkSource`."""
-        return self._source.cameras
-
-    @property
-    def history(self) -> int:
-        """See `ChunkSource`."""
-        return self._source.history
-
-    @property
-    def execute(self) -> int:
-        """See `ChunkSource`."""
-        return self._source.execute
-
-    def request(self, given: PolicyInput) -> Pending:
-        """See `ChunkSource`."""
-        return _Told(self._source.request(given), self._arm, self._told)
-
-
-class _Told:
-    def __init__(self, pending: Pending, arm: RosArm, told: Callable[[Chunk], None]) -> None:
-        self._pending, self._arm, self._told = pending, arm, told
-
-    def result(self, timeout: float | None = None) -> Chunk:
-        chunk = self._pending.result(timeout)
-        self._arm.foresee(chunk.actions)
-        self._told(chunk)
-        return chunk

@@ -227,8 +227,13 @@ class ToolGoal:
         self._leash, self._step, self._low, self._high = leash, step, low, high
         self._pose: tuple[Array, Array] | None = None
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether it has to be told where to begin."""
+        return self._pose is None
+
     def forget(self) -> None:
-        """Begin at the measured pose again."""
+        """Begin anew."""
         self._pose = None
 
     def keep(self, pose: tuple[Array, Array]) -> None:
@@ -243,7 +248,7 @@ class ToolGoal:
         Args:
             action: (7,) in [-1, 1]: 1.0 is 0.05 m and 0.5 rad, in the base frame.
             measured: position (3,) m and rotation (3, 3) of the tool.
-            pose: from where; the pose that was kept, or the measured one, by default.
+            pose: from where; the pose that was kept by default, or the measured one where none was.
         """
         position, rotation = pose or self._pose or measured
         move = TRANSLATION_SCALE * action[:3].astype(float)

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from robot_skills.bridge.arm import ForeseenChunks, RosArm
+from robot_skills.bridge.arm import RosArm
+from robot_skills.bridge.foreseen import ForeseenChunks
 from robot_skills.errors import JobError
 from robot_skills.execution import ChunkSource, LocalChunks, Step, execute
 from robot_skills.library import SkillLibrary

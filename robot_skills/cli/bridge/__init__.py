@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: Action -> its module in this package, in the order of the help.
 ACTIONS = {
     "arm": "arm",
+    "home": "home",
     "mcp": "mcp",
     "sim-arm": "sim_arm",
     "doctor": "doctor",
@@ -29,6 +30,7 @@ examples:
   robot-skills bridge doctor --config my_arm.yaml      what is on the graph, and what is missing
   robot-skills bridge arm --config my_arm.yaml --run 'pick(object="red block")'          a dry run
   robot-skills bridge arm --config my_arm.yaml --run 'pick(object="red block")' --live   it moves
+  robot-skills bridge home --config my_arm.yaml --live the arm to its posture, where skills begin
   robot-skills bridge mcp --config my_arm.yaml         the skills as tools for any MCP client; dry, too
   robot-skills bridge sim-arm --seed 7                 the tabletop behind the same interfaces
   robot-skills bridge replay out/bags/monday --config my_arm.yaml    its actions again, through the chain

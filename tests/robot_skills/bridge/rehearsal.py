@@ -78,6 +78,7 @@ class PerfectArm:
         self.grips: list[float] = []
         self.history: list[tuple[float, np.ndarray]] = []
         self.frozen = self.silent = False
+        self.sag = 0.0  # how far below what it was told each joint stands, rad
         names = [joint.name for joint in settings.joints]
         self._follower = Follower(names, np.array(settings.kinematics.posture))
         self._lock = threading.Lock()
@@ -132,7 +133,7 @@ class PerfectArm:
             where, _ = self._at(now)
             self.history.append((now, where))
             if not self.silent:
-                self._say(joint_state(self.settings, where, time.time()))
+                self._say(joint_state(self.settings, where - self.sag, time.time()))
                 for camera, publish in zip(self.settings.cameras.values(), self._images, strict=True):
                     height, width = camera.size
                     stamp = Header(Time.from_seconds(time.time()))

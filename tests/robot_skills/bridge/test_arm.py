@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from robot_skills.bridge.arm import ForeseenChunks, RosArm
+from robot_skills.bridge.arm import RosArm
+from robot_skills.bridge.foreseen import ForeseenChunks
 from robot_skills.bridge.messages import BoolMessage, Trigger, TriggerRequest
 from robot_skills.bridge.transport import COMMANDS, LATCHED
 from robot_skills.bridge.transports.memory import MemoryTransport
@@ -208,6 +209,41 @@ def test_an_arm_that_is_stuck_is_noticed(arm: RosArm, peer: PerfectArm) -> None:
     peer.frozen = True
     with pytest.raises(JobError, match="from where it was sent"):
         repeat(arm, action(0.0, 0.0, 0.0, 0.0, 0.0, 0.5), 60)
+
+
+def test_it_goes_home_slowly_and_straight(arm: RosArm, peer: PerfectArm) -> None:
+    arm.resume()
+    repeat(arm, action(0.5, 0.5), 3)
+    assert np.abs(peer.position - arm.posture).max() > 0.05
+    began = time.monotonic()
+    assert arm.go(arm.posture) < 2e-3
+    np.testing.assert_allclose(peer.position, arm.posture, atol=2e-3)
+    slow = PANDA.safety.first_speed * min(joint.velocity for joint in PANDA.joints)
+    assert np.percentile(peer.speeds(began), 95) < 2.0 * slow
+    arm.act(action(0.4))  # and on from there
+    assert np.abs(peer.position - arm.posture).max() > 0.01
+
+
+def test_home_is_not_reached_through_a_stop(arm: RosArm, peer: PerfectArm) -> None:
+    with pytest.raises(JobError, match="stopped"):
+        arm.go(arm.posture)
+    arm.resume()
+    repeat(arm, action(0.5, 0.5), 3)
+    threading.Timer(0.2, arm.emergency, ("the test says so",)).start()
+    with pytest.raises(JobError, match="the test says so"):
+        arm.go(arm.posture)
+
+
+def test_what_gravity_adds_does_not_add_up_from_stop_to_stop(arm: RosArm, peer: PerfectArm) -> None:
+    peer.sag = 0.02
+    time.sleep(0.1)
+    arm.resume()
+    arm.act(action(0.0))
+    first = peer.commands[-1].points[-1].positions
+    for _ in range(5):
+        arm.stop()
+        arm.act(action(0.0))
+    np.testing.assert_allclose(peer.commands[-1].points[-1].positions, first, atol=2e-3)
 
 
 def test_actions_that_nothing_reaches_are_refused(arm: RosArm, peer: PerfectArm) -> None:
