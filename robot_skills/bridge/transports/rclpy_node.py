@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M")
 
-#: How long is waited for an action's server, s.
-PATIENCE = 5.0
+#: How long is waited for an action's server, and for a goal's end, s.
+PATIENCE, LONGEST = 5.0, 24 * 3600.0
 
 
 def ros_class(name: str) -> Any:
@@ -109,7 +109,8 @@ class RclpyTransport:
         self._running: list[tuple[Any, Any, threading.Thread]] = []
         # Topics and answers on an executor of one thread, which is the fast one; what is offered, and may
         # take long, on a node of its own.
-        self._start(self._node, self._executors.SingleThreadedExecutor(context=self._context))
+        self._executor = self._executors.SingleThreadedExecutor(context=self._context)
+        self._start(self._node, self._executor)
         self._serving: Any = None
 
     def publisher(self, topic: str, kind: type[M], quality: Quality = COMMANDS) -> Callable[[M], None]:
@@ -181,7 +182,8 @@ class RclpyTransport:
                 self._work.put(partial(_read, kind.feedback, message.feedback, feedback))
 
         meet = partial(self._meet, action)
-        return _Goal(self._clients[action], action, kind, to_ros(goal, cls.Goal()), told, meet)
+        task = self._executor.create_task
+        return _Goal(self._clients[action], action, kind, to_ros(goal, cls.Goal()), told, meet, task)
 
     def serve_action(
         self,
@@ -269,7 +271,11 @@ class RclpyTransport:
 
 
 class _Goal:
-    """A goal of ours."""
+    """A goal of ours.
+
+    What is asked is asked by the executor's own thread, which also takes the answers: rclpy's ActionClient
+    notes a request after it has sent it, and drops an answer that another thread takes in between.
+    """
 
     def __init__(
         self,
@@ -279,8 +285,10 @@ class _Goal:
         goal: Any,
         told: Callable[[Any], None],
         meet: Callable[[], None],
+        task: Callable[[Callable[[], Any]], Any],
     ) -> None:
         self._client, self._action, self._kind, self._meet = client, action, kind, meet
+        self._task = task
         self._handle: Any = None
         self._canceled = False
         self._done: Future[tuple[int, Any]] = Future()
@@ -294,19 +302,22 @@ class _Goal:
         """See `Goal`; one that is not yet taken on is canceled as soon as it is."""
         self._canceled = True
         if self._handle is not None:
-            self._handle.cancel_goal_async()
+            self._task(self._handle.cancel_goal_async)
+
+    def _ask(self, ask: Callable[[], Any], timeout: float) -> Any:
+        return _wait(_wait(self._task(ask), PATIENCE, self._action), timeout, self._action)
 
     def _run(self, goal: Any, told: Callable[[Any], None]) -> None:
         try:
             if not self._client.wait_for_server(PATIENCE):
                 raise TransportError(f"Nobody offers the action {self._action}.")
             self._meet()
-            self._handle = _wait(self._client.send_goal_async(goal, told), PATIENCE, self._action)
+            self._handle = self._ask(lambda: self._client.send_goal_async(goal, told), PATIENCE)
             if not self._handle.accepted:
                 raise TransportError(f"{self._action} rejected the goal.")
             if self._canceled:
-                self._handle.cancel_goal_async()
-            answer = _wait(self._handle.get_result_async(), 24 * 3600.0, self._action)
+                self._task(self._handle.cancel_goal_async)
+            answer = self._ask(self._handle.get_result_async, LONGEST)
             self._done.set_result((int(answer.status), from_ros(self._kind.result, answer.result)))
         except TransportError as error:
             self._done.set_exception(error)
