@@ -157,6 +157,20 @@ def test_a_dry_run_moves_nothing(
     np.testing.assert_allclose(rehearsal.world.arm.sensors()[0], before, atol=2e-3)
 
 
+def test_home_is_the_posture_of_the_configuration(
+    rehearsal: Rehearsal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    posture = np.array(rehearsal.settings.kinematics.posture)
+    before = rehearsal.world.arm.sensors()[0]
+    assert np.abs(np.array(before[:7]) - posture).max() > 0.05
+    assert bridge("home", *rehearsal.options()) == 0
+    assert "The way is free of objections." in capsys.readouterr().out
+    np.testing.assert_allclose(rehearsal.world.arm.sensors()[0], before, atol=2e-3)
+    assert bridge("home", *rehearsal.options(), "--live") == 0
+    assert "There, 0.0" in capsys.readouterr().out
+    np.testing.assert_allclose(rehearsal.world.arm.sensors()[0][:7], posture, atol=0.03)
+
+
 def test_doctor_finds_what_is_there_and_what_is_not(rehearsal: Rehearsal, tmp_path: Path) -> None:
     found = {finding.name: finding for finding in examine(rehearsal.settings, 1.0)}
     assert all(finding.ok for finding in found.values()), found
