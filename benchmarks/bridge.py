@@ -9,27 +9,31 @@ and come back.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import json
 import os
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from bridge_skills import simulated_arm
 from report import write_report
 
 from robot_skills.bridge.arm import RosArm
 from robot_skills.bridge.messages import CompressedImage, Float64MultiArray, Header, Image, Time
-from robot_skills.bridge.settings import ArmSettings, TransportSettings
+from robot_skills.bridge.settings import TransportSettings
 from robot_skills.bridge.transport import SENSORS, STREAM, Quality, Transport, open_transport
 from tests.peers import ros_processes as ros
+from tests.robot_skills.bridge.rehearsal import PerfectArm, panda
 
 
 def chain(transport: TransportSettings, seconds: float) -> list[str]:
-    """Joint states of the simulated arm in, trajectories out, while the arm moves."""
-    settings = dataclasses.replace(ArmSettings.read("tabletop"), transport=transport)
-    with simulated_arm(transport), RosArm(settings, open_transport(transport), live=True, patience=15) as arm:
+    """Joint states of an arm in another process in, 100 Hz, trajectories out, while the arm moves."""
+    settings = dataclasses.replace(panda(), transport=transport, control_rate=10.0)
+    with perfect_arm(transport), RosArm(settings, open_transport(transport), live=True, patience=15) as arm:
         arm.resume()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -38,6 +42,21 @@ def chain(transport: TransportSettings, seconds: float) -> list[str]:
             arm.foresee(np.stack([action, action]))
             arm.act(action)
         return spread(1e3 * np.array(arm.latencies))
+
+
+@contextlib.contextmanager
+def perfect_arm(transport: TransportSettings) -> Iterator[None]:
+    """The arm that the bridge's tests drive, in a process of its own, with two cameras at 33 Hz."""
+    command = [sys.executable, __file__, "--arm", json.dumps(dataclasses.asdict(transport))]
+    with ros.running(command, {**os.environ}, "is up"):
+        yield
+
+
+def be_the_arm(transport: TransportSettings) -> None:
+    """Follow what comes, and say the joints' states, until this process is ended."""
+    PerfectArm(panda(), open_transport(transport), rate=100.0, every=3)
+    print("The arm is up.", flush=True)
+    threading.Event().wait()
 
 
 def there_and_back(
@@ -111,7 +130,10 @@ def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--arm", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.arm:
+        be_the_arm(TransportSettings(**json.loads(args.arm)))
     rows: list[list[str]] = []
     before = os.getloadavg()[0]
     domain = 100 + os.getpid() % 100
@@ -131,7 +153,7 @@ def main() -> None:
             ):  # fmt: skip
                 rows.append([kind, what, *there_and_back(transport, there, back, rate, seconds)])
             transport.close()
-            rows.append([kind, "joint state in, trajectory out", "-", *chain(settings, 20.0)])
+            rows.append([kind, "joint state in at 100 Hz, trajectory out", "-", *chain(settings, 20.0)])
             print(*rows[-4:], sep="\n", flush=True)
     load = os.getloadavg()[0]
     write_report(

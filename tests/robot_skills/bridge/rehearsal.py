@@ -69,11 +69,13 @@ def joint_state(
 class PerfectArm:
     """Follows trajectories by cubics between their points, as ros2_control does, and remembers where it was.
 
-    Its clock is the machine's; it says its state `rate` times a second.
+    Its clock is the machine's; it says its state `rate` times a second, with pictures every so many times.
     """
 
-    def __init__(self, settings: ArmSettings, transport: Transport, rate: float = 100.0) -> None:
-        self.settings, self.transport = settings, transport
+    def __init__(
+        self, settings: ArmSettings, transport: Transport, rate: float = 100.0, every: int = 1
+    ) -> None:
+        self.settings, self.transport, self._every = settings, transport, every
         self.commands: list[JointTrajectory] = []
         self.grips: list[float] = []
         self.history: list[tuple[float, np.ndarray]] = []
@@ -134,13 +136,17 @@ class PerfectArm:
             self.history.append((now, where))
             if not self.silent:
                 self._say(joint_state(self.settings, where - self.sag, time.time()))
-                for camera, publish in zip(self.settings.cameras.values(), self._images, strict=True):
-                    height, width = camera.size
-                    stamp = Header(Time.from_seconds(time.time()))
-                    grey = bytes([128]) * (3 * height * width)
-                    publish(Image(stamp, height, width, "rgb8", 0, 3 * width, grey))
+                if len(self.history) % self._every == 0:
+                    self._say_pictures()
             due += 1.0 / self._rate
             self._over.wait(max(0.0, due - time.monotonic()))
+
+    def _say_pictures(self) -> None:
+        for camera, publish in zip(self.settings.cameras.values(), self._images, strict=True):
+            height, width = camera.size
+            stamp = Header(Time.from_seconds(time.time()))
+            grey = bytes([128]) * (3 * height * width)
+            publish(Image(stamp, height, width, "rgb8", 0, 3 * width, grey))
 
 
 def rehearse(settings: ArmSettings) -> tuple[PerfectArm, MemoryTransport]:
