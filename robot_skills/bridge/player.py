@@ -15,7 +15,7 @@ import numpy as np
 
 from robot_skills.bridge.motion import Array, JointMotion, Planner, Profile, Smooth
 
-#: A motion this far from the planned way is another one, and a new way is planned: rad and rad/s.
+#: A motion this far from the planned way is another one, and a new way is planned: rad, rad/s, ten of it rad/s2.
 SAME = 1e-6
 
 
@@ -136,5 +136,5 @@ def _same(one: JointMotion, other: JointMotion) -> bool:
     return bool(
         (np.abs(one.position - other.position) < SAME).all()
         and (np.abs(one.velocity - other.velocity) < SAME).all()
-        and (np.abs(one.acceleration - other.acceleration) < 1e3 * SAME).all()
+        and (np.abs(one.acceleration - other.acceleration) < 10 * SAME).all()
     )
