@@ -15,7 +15,7 @@ import numpy as np
 
 from robot_skills.bridge.motion import Array, JointMotion, Planner, Profile, Smooth
 
-#: A motion this far from the planned way is another one, and a new way is planned: rad, rad/s, 0.1 rad/s2.
+#: A motion so far from the planned way is another one, and a new way is planned: rad, rad/s, tenfold rad/s2.
 SAME = 1e-6
 
 
