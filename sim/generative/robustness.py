@@ -140,10 +140,10 @@ class Search:
         seed: of the draws.
     """
 
-    generations: int = 4
-    population: int = 14
+    generations: int = 7
+    population: int = 18
     elite: float = 0.25
-    episodes: int = 5
+    episodes: int = 6
     fresh: int = 50
     first: int = 930_000
     effort: float = 0.1
