@@ -169,6 +169,17 @@ class SkillLibrary:
             raise InputError(f"The skill {name!r} shares the policy in {home}, which knows {others}.")
         return home
 
+    def check(self, call: SkillCall) -> Skill:
+        """The skill of a call, if it is trained and takes these arguments.
+
+        Raises:
+            InputError: with what would be right.
+        """
+        skill = self.skill(call.skill)
+        skill.check_arguments(call)
+        self.weights(call.skill)
+        return skill
+
     def policy(self, name: str) -> Policy:
         """The skill's policy, loaded at the first call; skills that share one are given the same.
 

@@ -121,7 +121,7 @@ class SkillTools:
         self._lock = threading.Lock()
         #: With the time that each has on this arm.
         self._skills = {
-            name: replace(skill, timeout=round(arm.stretch * skill.timeout, 1))
+            name: replace(skill, timeout=round(runner.limit(skill), 1))
             for name, skill in library.skills.items()
         }
         skills = [

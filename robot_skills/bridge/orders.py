@@ -55,7 +55,7 @@ class Orders:
         planned = self._planner.plan(command, self._scenes.look())
         for call in planned.plan:
             for step in self._library.expand(call):
-                self._runner.check(step)
+                self._library.check(step)
         return planned
 
     def carry_out(

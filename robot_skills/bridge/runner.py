@@ -83,10 +83,11 @@ class SkillRunner:
         Raises:
             InputError: with what would be right.
         """
-        skill = self._library.skill(call.skill)
-        skill.check_arguments(call)
-        self._library.weights(call.skill)
-        return skill
+        return self._library.check(call)
+
+    def limit(self, skill: Skill) -> float:
+        """Seconds that a skill has: longer on an arm that is slower than it learned at."""
+        return self._arm.stretch * skill.timeout
 
     def run(
         self,
@@ -101,7 +102,7 @@ class SkillRunner:
             call: of a skill of the library.
             preempt: set it, from any thread, to stop the arm within a control step.
             on_step: called after each control step.
-            timeout: seconds; None: the skill's own, longer on an arm that is slower than it learned at.
+            timeout: seconds; None: the skill's own.
 
         Raises:
             InputError: the call is wrong.
@@ -112,7 +113,7 @@ class SkillRunner:
             skill = self.check(call)
             self._running = call
             try:
-                return self._run(skill, call, preempt, on_step, timeout or self._arm.stretch * skill.timeout)
+                return self._run(skill, call, preempt, on_step, timeout or self.limit(skill))
             finally:
                 self._running = None
 

@@ -84,21 +84,12 @@ def make_planner(args: argparse.Namespace, skills: Mapping[str, Skill]) -> Plann
     return Planner(skills, LanguageModelProposer(model, reader=reader))
 
 
-def check_sentence(command: str) -> None:
-    """Refuse what is no command before anything is loaded.
-
-    Raises:
-        InputError: it is empty, or too long.
-    """
-    from planners.planner import check_command
-
-    check_command(command)
-
-
 def handle(args: argparse.Namespace) -> int:
     """Plan, show, report."""
     check_output(args.json)
-    check_sentence(args.command)
+    from planners.planner import check_command
+
+    check_command(args.command)
     planner = make_planner(args, SkillLibrary.open(args.library).skills)
     scene = load_scene(args.scene, args.seed)
     console = make_console()

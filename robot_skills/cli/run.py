@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_skills.cli.console import check_output, escape, make_console, write_json
-from robot_skills.cli.plan import add_planner_options, check_sentence, make_planner, show_result
+from robot_skills.cli.plan import add_planner_options, make_planner, show_result
 from robot_skills.cli.tabletop import load_scene, look, tabletop
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import Outcome, SkillCall, Status
@@ -69,7 +69,9 @@ def handle(args: argparse.Namespace) -> int:
     """Plan, show the plan, carry it out, judge, report."""
     check_output(args.json)
     check_output(args.video, ".mp4")
-    check_sentence(args.command)
+    from planners.planner import check_command
+
+    check_command(args.command)
     library = SkillLibrary.open(args.library)
     scene = load_scene(args.scene, args.seed)
     planner = make_planner(args, library.skills)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from robot_skills.cli.bridge import add_arm_options, read_arm
 from robot_skills.cli.console import check_output, escape, make_console, write_json
-from robot_skills.cli.plan import add_planner_options, check_sentence, make_planner, show_result
+from robot_skills.cli.plan import add_planner_options, make_planner, show_result
 from robot_skills.cli.run import stopping
 from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
@@ -75,7 +75,9 @@ def handle(args: argparse.Namespace) -> int:
     library = SkillLibrary.open(args.library)
     call = read_call(args.run, library)
     if args.run and call is None:
-        check_sentence(args.run)
+        from planners.planner import check_command
+
+        check_command(args.run)
     from robot_skills.bridge.arm import RosArm
     from robot_skills.bridge.recording import Recorder, Watchers
     from robot_skills.bridge.runner import SkillRunner, local_policies
@@ -142,8 +144,7 @@ def read_call(text: str | None, library: SkillLibrary) -> SkillCall | None:
     if not text or "(" not in text:
         return None
     call = SkillCall.parse(text)
-    library.skill(call.skill).check_arguments(call)
-    library.weights(call.skill)
+    library.check(call)
     return call
 
 
