@@ -167,10 +167,9 @@ class RosArm:
         action = check_action(action)
         state = self._fresh(time.monotonic())
         measured = self._kinematics.tool(state.position)
-        if self._goal.forgotten:
+        if self._goal.forgotten and (rests := self.controller.expected(time.monotonic())) is not None:
             # Where it rests by what was sent: what gravity adds to that would add up from stop to stop.
-            rests = self.controller.expected(time.monotonic())
-            self._goal.keep(measured if rests is None else self._kinematics.tool(rests.position))
+            self._goal.keep(self._kinematics.tool(rests.position))
         near = state.position if self._joints is None else self._joints
         pose = self._goal.after(action, measured)
         joints = self._solve(pose, near)

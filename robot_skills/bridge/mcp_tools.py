@@ -24,6 +24,37 @@ def card(skill: Skill) -> str:
     )
 
 
+def run_tool(skills: list[Skill], live: bool) -> protocol.Tool:
+    """The tool that runs a skill."""
+    return protocol.Tool(
+        name="run_skill",
+        description=f"{mode(live)} Run a skill, one at a time, and wait for its end; progress is told in "
+        "seconds, and cancelling stops the arm. 'succeeded' means that the policy says it is over: look, "
+        "to see whether it worked. Things are called what a person would call them: 'red block'.\n"
+        + "\n".join(map(card, skills)),
+        input_schema=properties(
+            skill={"type": "string", "enum": [skill.name for skill in skills]},
+            arguments={
+                "type": "object",
+                "description": 'By the name of the parameter, as in {"object": "red block"}.',
+                "additionalProperties": {"type": "string"},
+            },
+        ),
+        output_schema=properties(
+            live={"type": "boolean", "description": "Whether the arm was sent commands."},
+            skill={"type": "string"},
+            args={"type": "object"},
+            status={"type": "string", "enum": [status.value for status in Status]},
+            reason={"type": "string"},
+            steps={"type": "integer", "description": "Control steps that were played."},
+            seconds={"type": "number", "description": "Wall time."},
+        ),
+        annotations=protocol.ToolAnnotations(
+            read_only_hint=not live, destructive_hint=live, idempotent_hint=False, open_world_hint=False
+        ),
+    )
+
+
 def make_tools(skills: list[Skill], cameras: list[str], live: bool) -> list[protocol.Tool]:
     """What is offered: `look` only where there is a camera."""
     sees = protocol.ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -37,33 +68,7 @@ def make_tools(skills: list[Skill], cameras: list[str], live: bool) -> list[prot
             output_schema=properties(skills={"type": "array", "items": {"type": "object"}}),
             annotations=sees,
         ),
-        protocol.Tool(
-            name="run_skill",
-            description=f"{mode(live)} Run a skill, one at a time, and wait for its end; progress is told in "
-            "seconds, and cancelling stops the arm. 'succeeded' means that the policy says it is over: look, "
-            "to see whether it worked. Things are called what a person would call them: 'red block'.\n"
-            + "\n".join(map(card, skills)),
-            input_schema=properties(
-                skill={"type": "string", "enum": [skill.name for skill in skills]},
-                arguments={
-                    "type": "object",
-                    "description": 'By the name of the parameter, as in {"object": "red block"}.',
-                    "additionalProperties": {"type": "string"},
-                },
-            ),
-            output_schema=properties(
-                live={"type": "boolean", "description": "Whether the arm was sent commands."},
-                skill={"type": "string"},
-                args={"type": "object"},
-                status={"type": "string", "enum": [status.value for status in Status]},
-                reason={"type": "string"},
-                steps={"type": "integer", "description": "Control steps that were played."},
-                seconds={"type": "number", "description": "Wall time."},
-            ),
-            annotations=protocol.ToolAnnotations(
-                read_only_hint=not live, destructive_hint=live, idempotent_hint=False, open_world_hint=False
-            ),
-        ),
+        run_tool(skills, live),
         protocol.Tool(
             name="stop",
             description="Stop the arm now, within its limits, and end the skill that runs. It holds its pose "

@@ -94,10 +94,10 @@ class ToldScenes:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise InputError(f"{path} cannot be read as a scene: {error}".replace("\n", " ")) from error
         try:
-            graph = SceneGraph.from_json({"source": "told", "facts": [], **data} if data else data)
-        except (InputError, TypeError) as error:
+            told = {"facts": [], **data, "source": "told"} if isinstance(data, dict) else data
+            self._graph = SceneGraph.from_json(told)
+        except InputError as error:
             raise InputError(f"{path}: {error}") from error
-        self._graph = SceneGraph(graph.entities, graph.facts, "told")
 
     def look(self) -> SceneGraph:
         """See `Scenes`."""

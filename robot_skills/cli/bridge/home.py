@@ -30,8 +30,6 @@ def handle(args: argparse.Namespace) -> int:
     """Go there."""
     check_output(args.json)
     settings = read_arm(args)
-    import numpy as np
-
     from robot_skills.bridge.arm import RosArm
     from robot_skills.bridge.transport import open_transport
 
@@ -41,7 +39,7 @@ def handle(args: argparse.Namespace) -> int:
         arm.resume()
         try:
             with console.status("On the way"):
-                off = arm.go(np.array(arm.posture))
+                off = arm.go(arm.posture)
             console.print(
                 f"There, {off:.3f} rad off at most." if args.live else "The way is free of objections."
             )
