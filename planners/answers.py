@@ -12,7 +12,17 @@ class RefusalError(Exception):
 
 
 class QuestionError(Exception):
-    """The command can be understood in more than one way; the message is the question to ask."""
+    """The command can be understood in more than one way; the message is the question to ask.
+
+    Args:
+        text: the question.
+        options: the names of the things that could be meant.
+        span: first token, and the one after the last, of the phrase that leaves it open.
+    """
+
+    def __init__(self, text: str, options: tuple[str, ...] = (), span: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(text)
+        self.options, self.span = options, span
 
 
 def absent(scene: SceneGraph, shown: str) -> str:

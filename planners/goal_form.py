@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from planners import vocabulary as words
 from planners.answers import listing
@@ -207,21 +207,32 @@ def _towers(names: Sequence[str]) -> Formula:
 def refusal_for(form: GoalForm) -> tuple[str | None, str | None]:
     """Why no sound goal was found, as (refusal, question): one of the two is None."""
     reading, unclear = form.reading, form.soundness.unclear
-    tokens, named = set(reading.tokens), [name for thing in reading.things for name in thing.names]
-    loose = [thing for thing in reading.things if "pushable" in thing.tags]
+    named = [name for thing in reading.things for name in thing.names]
     misfit = _misfit(reading)
     if misfit is not None:
         return misfit, None
-    if loose and tokens & words.CUE_FORMS["move"] and not tokens & set(words.DIRECTIONS):
-        return None, f"Which way should the {listing(loose[0].names)} go: {listing(DIRECTIONS, 'or')}?"
-    if loose and tokens & words.forms(words.PUT_VERBS) and len(reading.things) == len(loose):
-        return None, f"Where should the {listing(loose[0].names)} go?"
+    lacking, going = unsaid(reading)
+    if lacking == "direction":
+        return None, f"Which way should the {listing(going)} go: {listing(DIRECTIONS, 'or')}?"
+    if lacking == "place":
+        return None, f"Where should the {listing(going)} go?"
     if not named:
         return "I found nothing in that to act on; name a thing in the scene and what to do with it.", None
     if unclear is not None and len(clauses(reading)) > 1:
         return f"I do not know how to do this part of it: {unclear!r}.", None
     about = f" with the {listing(dict.fromkeys(named))}"
     return f"I do not know what to do{about}; I pick, place, push, open, close and press.", None
+
+
+def unsaid(reading: Reading) -> tuple[Literal["direction", "place"] | None, tuple[str, ...]]:
+    """Whether a command leaves out which way, or where to, and what should go there."""
+    tokens = set(reading.tokens)
+    loose = [thing for thing in reading.things if "pushable" in thing.tags]
+    if loose and tokens & words.CUE_FORMS["move"] and not tokens & set(words.DIRECTIONS):
+        return "direction", loose[0].names
+    if loose and tokens & words.forms(words.PUT_VERBS) and len(reading.things) == len(loose):
+        return "place", loose[0].names
+    return None, ()
 
 
 def _misfit(reading: Reading) -> str | None:

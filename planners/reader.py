@@ -129,12 +129,12 @@ def sound(answer: Answer, scene: SceneGraph) -> bool:
     """Whether an answer can be right: what can be told of it without reading the command."""
     match answer:
         case Goal(literals):
-            whole = all(_possible(atom, scene) for item in literals for atom in atoms(item.formula()))
+            whole = all(possible(atom, scene) for item in literals for atom in atoms(item.formula()))
             return whole and _consistent(answer.formula())
         case Ask(options):
             return len(set(options)) == len(options) > 1
         case Refuse(reason, about) if reason == CANNOT:
-            return not all(_possible(atom, scene) for atom in atoms(parse_literal(about).formula()))
+            return not all(possible(atom, scene) for atom in atoms(parse_literal(about).formula()))
     return True
 
 
@@ -145,8 +145,8 @@ def _consistent(goal: Formula) -> bool:
     return True
 
 
-def _possible(atom: Atom, scene: SceneGraph) -> bool:
-    """Whether an atom is well typed: the static rules of the world allow it."""
+def possible(atom: Atom, scene: SceneGraph) -> bool:
+    """Whether an atom is well typed: the static rules of the world allow it. Names are the scene's."""
     match atom.predicate, atom.args:
         case (("in" | "on"), (thing, place)):
             return Atom("fits", (thing, atom.predicate, place)) in scene.facts

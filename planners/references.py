@@ -110,7 +110,7 @@ class _Finder:
                 if kind
                 else ("container" if container else "graspable") in entity.tags
             )
-            and all(adjective in _described(entity) for adjective in phrase.adjectives)
+            and all(adjective in described(entity) for adjective in phrase.adjectives)
         )
 
     def _resolve(self, phrase: Phrase, phrases: Sequence[Phrase]) -> None:
@@ -143,7 +143,7 @@ class _Finder:
                 f"There {'is' if len(names) == 1 else 'are'} only {listing(names)} here, not {number}."
             )
         if number and len(fitting) > number:
-            raise QuestionError(f"Which {number} of them: {listing(names, 'or')}?")
+            raise _which(f"{number} of them", phrase, fitting)
         return fitting
 
     def _mentioned(self, phrase: Phrase, fitting: tuple[Entity, ...]) -> tuple[Entity, ...]:
@@ -152,8 +152,7 @@ class _Finder:
         unique = dict.fromkeys(entity.name for entity in before)
         if len(unique) == 1 and not phrase.adjectives:
             return (before[0],)
-        what = phrase.shown or phrase.kind or "object"
-        raise QuestionError(f"Which {what} do you mean: {listing([e.name for e in fitting], 'or')}?")
+        raise _which(f"{phrase.shown or phrase.kind or 'object'} do you mean", phrase, fitting)
 
     def _where(
         self, phrase: Phrase, fitting: tuple[Entity, ...], phrases: Sequence[Phrase]
@@ -220,7 +219,12 @@ class _Finder:
         return None
 
 
-def _described(entity: Entity) -> frozenset[str]:
+def _which(what: str, phrase: Phrase, fitting: Sequence[Entity]) -> QuestionError:
+    names = tuple(entity.name for entity in fitting)
+    return QuestionError(f"Which {what}: {listing(names, 'or')}?", names, (phrase.start, phrase.end))
+
+
+def described(entity: Entity) -> frozenset[str]:
     """The words that describe an entity, each under its usual name."""
     raw = {*entity.name.lower().split(), *(str(value).lower() for value in entity.attributes.values())}
     return frozenset(raw | {words.ADJECTIVE_OF.get(word, word) for word in raw})
