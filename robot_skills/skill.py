@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -93,6 +93,14 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class When:
+    """A conditional effect: what also changes where a condition holds before the skill begins."""
+
+    condition: Formula
+    effects: tuple[Formula, ...]
+
+
+@dataclass(frozen=True)
 class Skill:
     """A primitive: what it may be called with, when, what it changes, and how its end is known.
 
@@ -105,6 +113,7 @@ class Skill:
         success: the formula that says whether it worked.
         text: the language argument the policy is given, with `{parameter}` places.
         timeout: seconds of robot time.
+        when: effects that come about only where something more holds before.
     """
 
     name: str
@@ -115,6 +124,7 @@ class Skill:
     success: Formula
     text: str
     timeout: float
+    when: tuple[When, ...] = ()
 
     def check(self, call: SkillCall, scene: SceneGraph) -> None:
         """Check that the arguments are those the skill takes, present in the scene and of the right type.
@@ -168,8 +178,14 @@ class Skill:
         return tuple(condition for condition in bound if not scene.holds(condition))
 
     def after(self, call: SkillCall, scene: SceneGraph) -> SceneGraph:
-        """The scene graph that the effects promise."""
-        return scene.apply(bind(effect, call.args) for effect in self.effects)
+        """The scene graph that the effects promise; conditions are looked up in the scene before."""
+        met = (each.effects for each in self.when if scene.holds(bind(each.condition, call.args)))
+        return scene.apply(bind(effect, call.args) for effect in itertools.chain(self.effects, *met))
+
+    def possible_changes(self, call: SkillCall) -> Iterator[Formula]:
+        """Every effect bound to the call, those that need a condition too."""
+        for effect in itertools.chain(self.effects, *(each.effects for each in self.when)):
+            yield bind(effect, call.args)
 
     def goal(self, call: SkillCall) -> Formula:
         """The success formula bound to the call."""
@@ -190,23 +206,25 @@ class Skill:
             "success": str(self.success),
             "text": self.text,
             "timeout": self.timeout,
-        }
+        } | ({"when": [_when_to_json(each) for each in self.when]} if self.when else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Skill:
-        """Read a card.
+        """Read a card. Conditional effects may be left out.
+
+            when:
+            - {if: "on(object, tray)", then: ["not clean(object)"]}
 
         Raises:
             InputError: a key is missing, unknown, or does not parse.
         """
         fields = ("name", "summary", "parameters", "preconditions", "effects", "success", "text", "timeout")
         for key in data:
-            if key not in fields:
-                raise unknown("key of a skill card", key, fields)
+            if key not in (*fields, "when"):
+                raise unknown("key of a skill card", key, (*fields, "when"))
         for key in fields:
             if key not in data:
                 raise InputError(f"The skill card {data.get('name', '')!r} lacks the key {key!r}.")
-        effects = tuple(parse(text.replace("*", "_any_")) for text in data["effects"])
         return cls(
             name=str(data["name"]),
             summary=str(data["summary"]),
@@ -214,11 +232,26 @@ class Skill:
                 n: tuple(k) if isinstance(k, list) else str(k) for n, k in data["parameters"].items()
             },
             preconditions=tuple(parse(text) for text in data["preconditions"]),
-            effects=tuple(bind(effect, {"_any_": "*"}) for effect in effects),
+            effects=_effects(data["effects"]),
             success=parse(data["success"]),
             text=str(data["text"]),
             timeout=float(data["timeout"]),
+            when=tuple(_when_from_json(each) for each in data.get("when", ())),
         )
+
+
+def _effects(texts: Iterable[str]) -> tuple[Formula, ...]:
+    return tuple(bind(parse(text.replace("*", "_any_")), {"_any_": "*"}) for text in texts)
+
+
+def _when_to_json(when: When) -> dict[str, Any]:
+    return {"if": str(when.condition), "then": [str(effect) for effect in when.effects]}
+
+
+def _when_from_json(data: Any) -> When:
+    if not isinstance(data, Mapping) or set(data) != {"if", "then"} or not isinstance(data["then"], list):
+        raise InputError(f"A conditional effect has an `if` and a list `then`, not {data!r}.")
+    return When(parse(str(data["if"])), _effects(map(str, data["then"])))
 
 
 def describe(kind: str | tuple[str, ...]) -> str:
@@ -228,4 +261,4 @@ def describe(kind: str | tuple[str, ...]) -> str:
     return kind.replace("|", " or ").replace("&", " and ")
 
 
-__all__ = ["Atom", "Not", "Outcome", "Skill", "SkillCall", "Status", "describe"]
+__all__ = ["Atom", "Not", "Outcome", "Skill", "SkillCall", "Status", "When", "describe"]

@@ -8,12 +8,14 @@ in terms of fluents. The verifier does not use this module: it replays plans on 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Not, Or, atoms, bind
-from robot_skills.scene_graph import SceneGraph
+from robot_skills.scene_graph import SceneGraph, matches
 from robot_skills.skill import Skill, SkillCall
 
 TRUE = And(())
@@ -44,19 +46,71 @@ class Condition:
             and all(state & yes or ~state & no for yes, no in self.clauses)
         )
 
+    @property
+    def mentioned(self) -> tuple[int, int]:
+        """Masks of the fluents that it asks for: (unnegated, negated)."""
+        true, false = self.needs, self.forbids
+        for yes, no in self.clauses:
+            true, false = true | yes, false | no
+        return true, false
+
+    def joined(self, other: Condition) -> Condition:
+        """Both at once."""
+        clauses = tuple(dict.fromkeys(self.clauses + other.clauses))
+        return Condition(self.needs | other.needs, self.forbids | other.forbids, clauses)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an action does where a condition holds: `state & ~deletes | adds` comes after it."""
+
+    condition: Condition
+    adds: int
+    deletes: int
+
 
 @dataclass(frozen=True)
 class Action:
-    """A ground skill call, as masks: `state & ~deletes | adds` comes after it."""
+    """A ground skill call, as masks: `state & ~deletes | adds` comes after it.
+
+    Attributes:
+        condition: when it can be made.
+        adds, deletes: what always changes.
+        when: what changes too where more holds before; every deletion comes before every addition.
+        cost: what it costs to make the call.
+    """
 
     call: SkillCall
     condition: Condition
     adds: int
     deletes: int
+    when: tuple[Change, ...] = ()
+    cost: float = 1.0
 
     def after(self, state: int) -> int:
         """The state that the effects promise."""
-        return state & ~self.deletes | self.adds
+        adds, deletes = self.adds, self.deletes
+        for change in self.when:
+            if change.condition.holds(state):
+                adds, deletes = adds | change.adds, deletes | change.deletes
+        return state & ~deletes | adds
+
+    @property
+    def touched(self) -> tuple[int, int]:
+        """Masks of all that it may make true, and of all that it may make false."""
+        adds, deletes = self.adds, self.deletes
+        for change in self.when:
+            adds, deletes = adds | change.adds, deletes | change.deletes
+        return adds, deletes
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All that the action may do, each with what must hold before."""
+        own = self.condition
+        return (
+            Change(own, self.adds, self.deletes),
+            *(Change(own.joined(each.condition), each.adds, each.deletes) for each in self.when),
+        )
 
 
 @dataclass(frozen=True)
@@ -86,48 +140,98 @@ class GroundModel:
         An action that makes no literal true that the goal or a helping action asks for can be left out
         of any plan, so leaving it out of the search loses none.
         """
-        wanted_true, wanted_false = literals(goal, self.index)
-        chosen: dict[int, None] = {}
+        true, false = literals(goal, self.index)
+        chosen: set[int] = set()
         grown = True
         while grown:
             grown = False
             for number, action in enumerate(self.actions):
-                if number in chosen or not (action.adds & wanted_true or action.deletes & wanted_false):
+                adds, deletes = action.touched
+                if number in chosen or not (adds & true or deletes & false):
                     continue
-                chosen[number] = None
+                chosen.add(number)
                 grown = True
-                wanted_true |= action.condition.needs
-                wanted_false |= action.condition.forbids
-                for yes, no in action.condition.clauses:
-                    wanted_true |= yes
-                    wanted_false |= no
+                more_true, more_false = action.condition.mentioned
+                true, false = true | more_true, false | more_false
+                for change in action.when:  # to bring it about, or to keep it from happening
+                    both = operator.or_(*change.condition.mentioned)
+                    true, false = true | both, false | both
         return tuple(self.actions[number] for number in sorted(chosen))
 
 
-def ground(skills: Mapping[str, Skill], scene: SceneGraph) -> GroundModel:
+def same_for_all(call: SkillCall) -> float:
+    """The cost of a call where nothing is known of what it costs: one."""
+    return 1.0
+
+
+def ground(
+    skills: Mapping[str, Skill], scene: SceneGraph, cost: Callable[[SkillCall], float] = same_for_all
+) -> GroundModel:
     """Compile the skills for a scene.
 
+    Args:
+        skills: the cards.
+        scene: what there is and what is so.
+        cost: what making a call costs, more than 0; plans of little cost are looked for.
+
     Raises:
-        InputError: a card's condition is too entangled to compile (over 256 clauses).
+        InputError: a card's condition is too entangled to compile (over 256 clauses), or a cost is not a
+            positive number.
     """
     calls = [(skill, call) for skill in skills.values() for call in skill.groundings(scene)]
-    # Of plans equally long the search finds the one whose actions come first: what is in the way goes to
-    # the table, from where it can be picked up again, rather than into a bowl.
+    # Of plans that cost the same the search finds the one whose actions come first: what is in the way goes
+    # to the table, from where it can be picked up again, rather than into a bowl.
     wide = {entity.name for entity in scene.entities if entity.kind == "table"}
     calls.sort(key=lambda pair: wide.isdisjoint(pair[1].args.values()))
-    effects = [[bind(effect, call.args) for effect in skill.effects] for skill, call in calls]
-    fluents = _fluents(scene, effects)
+    fluents = _fluents(scene, (effect for skill, call in calls for effect in skill.possible_changes(call)))
     index = {atom: number for number, atom in enumerate(fluents)}
-    vocabulary = _Vocabulary(index, scene)
-    actions = []
-    for (skill, call), changes in zip(calls, effects, strict=True):
-        wanted = And(tuple(bind(condition, call.args) for condition in skill.preconditions))
-        condition = _condition(_reduce(wanted, vocabulary), index)
-        if condition is not None:
-            adds, deletes = _changes(changes, fluents, index)
-            actions.append(Action(call, condition, adds, deletes))
+    compiler = _Compiler(fluents, index, _Vocabulary(index, scene))
+    actions = tuple(compiler.actions(calls, cost))
     initial = sum(1 << number for number, atom in enumerate(fluents) if atom in scene.facts)
-    return GroundModel(fluents, initial, tuple(actions), scene, index)
+    return GroundModel(fluents, initial, actions, scene, index)
+
+
+@dataclass(frozen=True)
+class _Compiler:
+    fluents: tuple[Atom, ...]
+    index: Mapping[Atom, int]
+    vocabulary: _Vocabulary
+
+    def actions(
+        self, calls: Iterable[tuple[Skill, SkillCall]], cost: Callable[[SkillCall], float]
+    ) -> Iterator[Action]:
+        """The calls that could ever be made."""
+        for skill, call in calls:
+            condition = self.condition(bind(part, call.args) for part in skill.preconditions)
+            if condition is None:
+                continue
+            price = cost(call)
+            if not (math.isfinite(price) and price > 0):
+                raise InputError(f"The cost of {call} is {price}; a cost is a number above 0.")
+            adds, deletes = self.changes(bind(effect, call.args) for effect in skill.effects)
+            yield Action(call, condition, adds, deletes, tuple(self.conditional(skill, call)), price)
+
+    def conditional(self, skill: Skill, call: SkillCall) -> Iterator[Change]:
+        """The conditional effects whose condition may hold."""
+        for each in skill.when:
+            condition = self.condition([bind(each.condition, call.args)])
+            if condition is not None:
+                yield Change(condition, *self.changes(bind(effect, call.args) for effect in each.effects))
+
+    def condition(self, parts: Iterable[Formula]) -> Condition | None:
+        """The conjunction of formulas; None when it can never hold."""
+        return _condition(_reduce(And(tuple(parts)), self.vocabulary), self.index)
+
+    def changes(self, effects: Iterable[Formula]) -> tuple[int, int]:
+        """Ground effects as (adds, deletes)."""
+        adds = deletes = 0
+        for effect in effects:
+            if isinstance(effect, Atom):
+                adds |= 1 << self.index[effect]
+            elif isinstance(effect, Not) and isinstance(effect.part, Atom):
+                for number, atom in enumerate(self.fluents):
+                    deletes |= matches(effect.part, atom) << number
+        return adds, deletes & ~adds
 
 
 def literals(formula: Formula, index: Mapping[Atom, int]) -> tuple[int, int]:
@@ -192,27 +296,12 @@ def none_of(facts: Iterable[Atom]) -> Formula:
     return And(tuple(Not(fact) for fact in facts))
 
 
-def _fluents(scene: SceneGraph, effects: Sequence[Sequence[Formula]]) -> tuple[Atom, ...]:
-    changing = {atom.predicate for changes in effects for effect in changes for atom in atoms(effect)}
+def _fluents(scene: SceneGraph, effects: Iterable[Formula]) -> tuple[Atom, ...]:
+    """What may change: facts of the scene whose predicate some effect has, and what effects add."""
+    effects = tuple(dict.fromkeys(effects))
+    changing = {atom.predicate for effect in effects for atom in atoms(effect)}
     found = dict.fromkeys(sorted(fact for fact in scene.facts if fact.predicate in changing))
-    found |= dict.fromkeys(effect for changes in effects for effect in changes if isinstance(effect, Atom))
-    return tuple(found)
-
-
-def _changes(
-    effects: Sequence[Formula], fluents: Sequence[Atom], index: Mapping[Atom, int]
-) -> tuple[int, int]:
-    adds = deletes = 0
-    for effect in effects:
-        if isinstance(effect, Atom):
-            adds |= 1 << index[effect]
-        elif isinstance(effect, Not) and isinstance(effect.part, Atom):
-            pattern = effect.part
-            for number, atom in enumerate(fluents):
-                if atom.predicate == pattern.predicate and len(atom.args) == len(pattern.args):
-                    pairs = zip(pattern.args, atom.args, strict=True)
-                    deletes |= all(want in ("*", got) for want, got in pairs) << number
-    return adds, deletes & ~adds
+    return tuple(found | dict.fromkeys(effect for effect in effects if isinstance(effect, Atom)))
 
 
 def _reduce(formula: Formula, words: _Vocabulary, negated: bool = False) -> Formula:

@@ -16,6 +16,7 @@ from robot_skills.logic import And, Atom, Formula, Not, Or
 from robot_skills.skill import SkillCall
 from robot_skills.symbolic.invariants import exclusive_sets
 from robot_skills.symbolic.model import Action, GroundModel
+from robot_skills.symbolic.relaxation import bits_of
 
 NODE_BUDGET = 20_000
 #: A goal with more ways to hold than this is looked at in the first so many.
@@ -102,9 +103,9 @@ def _satisfying(clauses: tuple[tuple[int, int], ...], needs: int, forbids: int) 
     if yes & needs or no & forbids:
         yield from _satisfying(tuple(rest), needs, forbids)
         return
-    for bit in _bits(yes):
+    for bit in bits_of(yes):
         yield from _satisfying(tuple(rest), needs | bit, forbids)
-    for bit in _bits(no):
+    for bit in bits_of(no):
         yield from _satisfying(tuple(rest), needs, forbids | bit)
 
 
@@ -124,10 +125,3 @@ def _ways(formula: Formula, model: GroundModel) -> Iterator[tuple[int, int]]:
                 for yes, no in chosen:
                     needs, forbids = needs | yes, forbids | no
                 yield needs, forbids
-
-
-def _bits(mask: int) -> Iterator[int]:
-    while mask:
-        low = mask & -mask
-        yield low
-        mask ^= low
