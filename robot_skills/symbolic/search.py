@@ -18,7 +18,7 @@ from robot_skills.logic import And, Formula
 from robot_skills.skill import SkillCall
 from robot_skills.symbolic.invariants import exclusive_pair
 from robot_skills.symbolic.model import Action, GroundModel
-from robot_skills.symbolic.relaxation import Relaxation
+from robot_skills.symbolic.relaxation import Estimate, Relaxation
 
 NODE_BUDGET = 50_000
 #: States that A* may expand before the greedy search is tried.
@@ -62,11 +62,11 @@ def search(
     root = model.initial if start is None else start
     if relaxation.estimate(root) is None or (start is None and exclusive_pair(reduced, model)):
         return SearchResult(Verdict.IMPOSSIBLE)
-    careful = _Frontier(relaxation, root, 1.0)
+    careful = _Frontier(relaxation, root)
     verdict = careful.expand(min(PATIENCE, budget))
     if verdict is not Verdict.BUDGET or budget <= PATIENCE:
         return careful.result(verdict)
-    greedy = _Frontier(relaxation, root, GREED)
+    greedy = _Frontier(relaxation, root, greedy=True)
     verdict = greedy.expand(budget - PATIENCE)
     return greedy.result(verdict, careful.expanded)
 
@@ -79,7 +79,7 @@ def search_in_order(model: GroundModel, goal: Formula, budget: int = NODE_BUDGET
     by_call = {action.call: action for action in model.actions}
     state, plan, cost = model.initial, tuple[SkillCall, ...](), 0.0
     for count in range(1, len(goal.parts) + 1):
-        stage = search(model, And(goal.parts[:count]), state, budget)
+        stage = search(model, And(goal.parts[:count]), state, min(PATIENCE, budget))
         cost += stage.cost
         if stage.verdict is not Verdict.FOUND or cost > whole.cost + _ROUNDING:
             return whole
@@ -90,22 +90,29 @@ def search_in_order(model: GroundModel, goal: Formula, budget: int = NODE_BUDGET
 
 
 class _Frontier:
-    """The states of one search: those that wait, the cheapest way that is known to each."""
+    """The states of one search: those that wait, and the cheapest way that is known to each.
 
-    def __init__(self, relaxation: Relaxation, root: int, weight: float) -> None:
-        self._relaxation, self._root, self._weight = relaxation, root, weight
+    Args:
+        relaxation: towards the goal.
+        root: where the search begins.
+        greedy: look first where a relaxed plan leads (Hoffmann and Nebel's helpful actions), and at what was
+            spent little.
+    """
+
+    def __init__(self, relaxation: Relaxation, root: int, greedy: bool = False) -> None:
+        self._relaxation, self._root, self._greedy = relaxation, root, greedy
         self._order = itertools.count()
-        self._queue: list[tuple[float, float, int, int]] = [(0.0, 0.0, next(self._order), root)]
+        self._queue: list[tuple[bool, float, float, int, int]] = [(False, 0.0, 0.0, next(self._order), root)]
         self._came: dict[int, tuple[float, Action | None, int]] = {root: (0.0, None, root)}
+        self._estimates: dict[int, Estimate | None] = {}
         self._closed: set[int] = set()
-        self._estimates: dict[int, float | None] = {}
         self._goal: int | None = None
         self.expanded = 0
 
     def expand(self, budget: int) -> Verdict:
         """Expand so many states at most."""
         while self._queue:
-            _, _, _, state = heapq.heappop(self._queue)
+            *_, state = heapq.heappop(self._queue)
             if state in self._closed:
                 continue
             if self._relaxation.reached(state):
@@ -115,36 +122,37 @@ class _Frontier:
                 return Verdict.BUDGET
             self.expanded += 1
             self._closed.add(state)
-            for action in self._relaxation.actions:
+            here = self._estimate(state)
+            for number, action in enumerate(self._relaxation.actions):
                 if action.condition.holds(state):
-                    self._reach(action, state)
+                    aside = self._greedy and here is not None and number not in here.first
+                    self._reach(action, state, aside)
         return Verdict.IMPOSSIBLE
 
-    def _reach(self, action: Action, state: int) -> None:
+    def _estimate(self, state: int) -> Estimate | None:
+        if state not in self._estimates:
+            self._estimates[state] = self._relaxation.estimate(state)
+        return self._estimates[state]
+
+    def _reach(self, action: Action, state: int, aside: bool) -> None:
         following = action.after(state)
         spent = self._came[state][0] + action.cost
         if following in self._came and self._came[following][0] <= spent + _ROUNDING:
             return
-        if following not in self._estimates:
-            found = self._relaxation.estimate(following)
-            self._estimates[following] = None if found is None else found.cost
-        estimate = self._estimates[following]
+        estimate = self._estimate(following)
         self._came[following] = (spent, action, state)
-        if estimate is None:
+        if estimate is None or (self._greedy and following in self._closed):
             return
-        if following in self._closed:
-            if self._weight > 1:  # a cheaper way to where the search went on from already
-                return
-            self._closed.discard(following)
-        entry = (spent + self._weight * estimate, estimate, next(self._order), following)
-        heapq.heappush(self._queue, entry)
+        self._closed.discard(following)
+        rank = spent + (GREED if self._greedy else 1.0) * estimate.cost
+        heapq.heappush(self._queue, (aside, rank, estimate.cost, next(self._order), following))
 
     def result(self, verdict: Verdict, before: int = 0) -> SearchResult:
         """The plan that was found, if one was; `before` counts states that were expanded elsewhere."""
         if self._goal is None:
             return SearchResult(verdict, expanded=before + self.expanded)
         actions = self._trace(self._goal)
-        if self._weight > 1:
+        if self._greedy:
             actions = without_idle_steps(actions, self._root, self._relaxation)
         calls = tuple(action.call for action in actions)
         return SearchResult(verdict, calls, before + self.expanded, sum(each.cost for each in actions))
