@@ -226,7 +226,7 @@ def main() -> None:
             count(alone, case, checks_alone)
         print(f"\r{number} of {len(cases)}", end="", flush=True)
     print()
-    table(groups, alone, args.reader, model.name)
+    table(groups, alone, args, model.name)
     if args.show:
         print(*(line for tally in groups.values() for line in tally.wrong), sep="\n")
 
@@ -241,8 +241,8 @@ def count(tally: Tally, case: Told, reader: Callable[[Told], Formula | None]) ->
         tally.right, tally.chosen = tally.right + (exact or chosen), tally.chosen + chosen
 
 
-def table(groups: dict[str, Tally], alone: Tally, reader: str, model: str) -> None:
-    """Write the table, and what went wrong."""
+def table(groups: dict[str, Tally], alone: Tally, args: argparse.Namespace, model: str) -> None:
+    """Write the table, under the name of the file of commands."""
     rows: list[list[Any]] = [
         [name, *tally.cells(), f"{tally.seconds / tally.of:.2f}"] for name, tally in groups.items()
     ]
@@ -258,8 +258,8 @@ def table(groups: dict[str, Tally], alone: Tally, reader: str, model: str) -> No
     if alone.of:
         rows.append(["all goals, the checks alone", *alone.cells(), ""])
     write_report(
-        "language_suite" + "_rules" * (reader == "rules"),
-        f"Commands never seen, group by group: reader {reader}",
+        args.cases.stem + "_rules" * (args.reader == "rules"),
+        f"Commands never seen, group by group: reader {args.reader}",
         [
             "group",
             "right",
