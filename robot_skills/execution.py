@@ -276,8 +276,8 @@ class ExecutionConfig:
             raise InputError(f"patience is a time above 0 s, not {self.patience}.")
 
 
-class _PreemptedError(Exception):
-    """Somebody asked the skill to stop."""
+class _EndedError(Exception):
+    """The skill is to end here: its status and the reason."""
 
 
 def execute(
@@ -289,7 +289,7 @@ def execute(
     goal_reached: Callable[[], bool] | None = None,
     timeout: float | None = None,
     preempt: threading.Event | None = None,
-    on_step: Callable[[Step], None] | None = None,
+    on_step: Callable[[Step], str | None] | None = None,
     config: ExecutionConfig | None = None,
 ) -> Outcome:
     """Play a skill on a robot until the policy says it is over, it takes too long, or it is stopped.
@@ -302,7 +302,7 @@ def execute(
         goal_reached: asked once, when the policy says the skill is over; None trusts the policy.
         timeout: seconds of robot time (control steps over the control rate); the card's by default.
         preempt: set it, from any thread, to stop the robot within a control step.
-        on_step: called after each control step.
+        on_step: called after each control step; a reason that it returns ends the skill, which then failed.
         config: lead, the rule of the end, patience.
 
     Returns:
@@ -313,11 +313,10 @@ def execute(
     playback = _Playback(
         robot, skill.name, skill.language(call), chunks, preempt, on_step, config or ExecutionConfig()
     )
-    limit = skill.timeout if timeout is None else timeout
     try:
-        status, reason = playback.run(limit, goal_reached)
-    except _PreemptedError:
-        status, reason = Status.PREEMPTED, "It was asked to stop."
+        status, reason = playback.run(skill.timeout if timeout is None else timeout, goal_reached)
+    except _EndedError as end:
+        status, reason = end.args
     except Exception as error:  # whatever broke: the robot stands still and the caller hears why
         log.debug("%s was aborted", call, exc_info=True)
         status, reason = Status.ABORTED, f"{type(error).__name__}: {error}"
@@ -349,7 +348,7 @@ class _Playback:
         text: str,
         chunks: ChunkSource,
         preempt: threading.Event | None,
-        on_step: Callable[[Step], None] | None,
+        on_step: Callable[[Step], str | None] | None,
         config: ExecutionConfig,
     ) -> None:
         self._robot, self._preempt, self._on_step, self._config = robot, preempt, on_step, config
@@ -381,7 +380,8 @@ class _Playback:
         self.steps += 1
         if self._on_step is not None:
             seconds = self.steps / self._robot.spec.control_rate
-            self._on_step(Step(self.steps - 1, seconds, observation, action, end))
+            if broken := self._on_step(Step(self.steps - 1, seconds, observation, action, end)):
+                raise _EndedError(Status.FAILED, broken)
         return end
 
     def _wait(self, pending: Pending) -> Chunk:
@@ -396,4 +396,4 @@ class _Playback:
 
     def _check_preempt(self) -> None:
         if self._preempt is not None and self._preempt.is_set():
-            raise _PreemptedError
+            raise _EndedError(Status.PREEMPTED, "It was asked to stop.")

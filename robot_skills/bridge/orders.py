@@ -14,6 +14,7 @@ from robot_skills.execution import Step
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import Outcome, SkillCall, Status
 from robot_skills.symbolic.closed_loop import MAX_REPLANS, Event, RunResult, run_command
+from robot_skills.symbolic.diagnosis import Budgets
 
 if TYPE_CHECKING:
     from planners.planner import Planner, PlanResult
@@ -106,7 +107,7 @@ class Orders:
                 self._library.skills,
                 self._scenes.look,
                 lambda call: carry_out(call, self._library.expand(call), play, done),
-                max_replans=self._replans,
+                budgets=Budgets(replans=self._replans) if self._replans else Budgets(0, 0, 0, 0),
                 on_event=tell,
             )
 

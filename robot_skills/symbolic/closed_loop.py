@@ -1,10 +1,17 @@
-"""Carrying out a plan: conditions checked before and after every step, and planning again when they fail.
+"""Carrying out a plan: conditions checked before, during and after every step, each failure answered.
 
 It knows no simulator and no robot: a caller gives a way to look at the scene and a way to run one skill.
+
+What is done next is the shortest rest of the plan that still leads from the scene as it is to the goal, so
+that steps that became needless are left out, and steps that came undone are done again (the triangle tables
+of Fikes, Hart and Nilsson, "Learning and executing generalized robot plans", Artificial Intelligence 3:4,
+1972). Where no rest does, or it was tried often enough, another skill is put in between or a new plan made.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +19,18 @@ from typing import Any
 from robot_skills.logic import Formula
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Outcome, Skill, SkillCall, Status
-from robot_skills.symbolic.model import ground
+from robot_skills.symbolic.diagnosis import ANSWERS, Answer, Budgets, Diagnosis, Failure, diagnose
+from robot_skills.symbolic.model import ground, same_for_all
 from robot_skills.symbolic.search import NODE_BUDGET, Verdict, search_in_order
 from robot_skills.symbolic.verification import verify
+from robot_skills.symbolic.watch import Watch
 
 MAX_REPLANS = 3
+#: What a call that failed in this run costs more for each time, in nats: it is half as likely to work.
+FAILED = math.log(2.0)
+
+#: What a call costs in a scene.
+Costs = Callable[[SceneGraph], Callable[[SkillCall], float]]
 
 
 @dataclass(frozen=True)
@@ -24,11 +38,13 @@ class Event:
     """Something worth telling the person who watches.
 
     Attributes:
-        kind: "step" before a skill runs, "outcome" after it, "replan" when a new plan is made, "end".
+        kind: "step" before a skill runs, "outcome" after it, "diagnosis" when something went wrong and how it
+            is answered, "replan" when a new plan is made, "end".
         text: a sentence about it.
         call: the skill call of a step or an outcome.
         outcome: what came of it.
         plan: the new plan, of a replan.
+        diagnosis: of a "diagnosis".
     """
 
     kind: str
@@ -36,6 +52,7 @@ class Event:
     call: SkillCall | None = None
     outcome: Outcome | None = None
     plan: tuple[SkillCall, ...] = ()
+    diagnosis: Diagnosis | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +64,14 @@ class RunResult:
         replans: how many times a new plan was made.
         success: whether the goal holds on the last scene graph.
         reason: why it ended.
+        diagnoses: what went wrong on the way, and the answer to each, in order.
     """
 
     outcomes: tuple[Outcome, ...]
     replans: int
     success: bool
     reason: str
+    diagnoses: tuple[tuple[Diagnosis, Answer], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The keys that the `run` verb reports."""
@@ -60,14 +79,19 @@ class RunResult:
             "outcomes": [outcome.to_json() for outcome in self.outcomes],
             "replans": self.replans,
             "success": self.success,
+            "diagnoses": [{**what.to_json(), "answer": answer.value} for what, answer in self.diagnoses],
         }
 
 
 def plan_to(
-    goal: Formula, scene: SceneGraph, skills: Mapping[str, Skill], budget: int = NODE_BUDGET
+    goal: Formula,
+    scene: SceneGraph,
+    skills: Mapping[str, Skill],
+    budget: int = NODE_BUDGET,
+    cost: Callable[[SkillCall], float] = same_for_all,
 ) -> tuple[SkillCall, ...] | None:
     """A verified plan from a scene to a goal; None when there is none, or none within the budget."""
-    result = search_in_order(ground(skills, scene), goal, budget)
+    result = search_in_order(ground(skills, scene, cost), goal, budget)
     if result.verdict is not Verdict.FOUND or not verify(result.plan, goal, scene, skills).ok:
         return None
     return result.plan
@@ -80,16 +104,20 @@ def run_command(
     observe_scene: Callable[[], SceneGraph],
     execute: Callable[[SkillCall], Outcome],
     *,
-    max_replans: int = MAX_REPLANS,
+    budgets: Budgets | None = None,
+    costs: Costs = lambda scene: same_for_all,
+    watch: Watch | None = None,
+    settle: Callable[[], None] = lambda: None,
+    ask: Callable[[str], bool] = lambda question: False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> RunResult:
-    """Carry out a plan, and make a new one towards the same goal when the world is not as planned.
+    """Carry out a plan, and answer what goes wrong on the way.
 
     Before each step the rest of the plan is replayed from the scene as it is now seen: the step's own
     conditions, and those of the steps after it, must still work out. After each step its success condition
-    is looked up in the scene, whatever the skill itself reports. The run ends when the goal holds, when no
-    plan is left to try, or when a skill was preempted (somebody asked for a stop) or aborted (the robot
-    could not go on).
+    is looked up in the scene, whatever the skill itself reports. A failure is diagnosed and answered as
+    `diagnosis.ANSWERS` says, within the budgets. The run ends when the goal holds, when no answer is left, or
+    when a skill was preempted (somebody asked for a stop) or aborted (the robot could not go on).
 
     Args:
         goal: what must hold at the end.
@@ -97,10 +125,15 @@ def run_command(
         skills: the cards.
         observe_scene: looks at the scene, each time anew.
         execute: runs one skill call to its end.
-        max_replans: how many new plans may be made.
-        on_event: told of every step, outcome and new plan.
+        budgets: how often each answer is given.
+        costs: what calls cost in a scene, for new plans.
+        watch: what `execute` has the skills watched with, if it does.
+        settle: lets things come to rest before the scene is looked at again.
+        ask: tells the person what is wrong; true when she says that she has helped.
+        on_event: told of every step, outcome, diagnosis and new plan.
     """
-    run = _Run(goal, skills, observe_scene, execute, max_replans, on_event)
+    run = _Run(goal, skills, observe_scene, execute, on_event)
+    run.use(budgets or Budgets(replans=MAX_REPLANS), costs, watch, settle, ask)
     return run.finish(run.follow(tuple(plan)))
 
 
@@ -111,57 +144,196 @@ class _Run:
         skills: Mapping[str, Skill],
         observe: Callable[[], SceneGraph],
         execute: Callable[[SkillCall], Outcome],
-        max_replans: int,
-        on_event: Callable[[Event], None],
+        tell: Callable[[Event], None],
     ) -> None:
         self._goal, self._skills = goal, skills
-        self._observe, self._execute = observe, execute
-        self._left, self._tell = max_replans, on_event
+        self._observe, self._execute, self._tell = observe, execute, tell
         self._scene = observe()
+        self._plan: tuple[SkillCall, ...] = ()
+        self._left: tuple[SkillCall, ...] = ()  # what is to come, if all goes well: an end of the plan
         self._outcomes: list[Outcome] = []
-        self._replans = 0
+        self._diagnoses: list[tuple[Diagnosis, Answer]] = []
+        self._failures: Counter[SkillCall] = Counter()
+        self._given: Counter[tuple[Answer, SkillCall | None]] = Counter()
+
+    def use(
+        self,
+        budgets: Budgets,
+        costs: Costs,
+        watch: Watch | None,
+        settle: Callable[[], None],
+        ask: Callable[[str], bool],
+    ) -> None:
+        """What is not part of the task itself."""
+        self._budgets, self._costs, self._watch = budgets, costs, watch
+        self._settle, self._ask = settle, ask
 
     def follow(self, plan: tuple[SkillCall, ...]) -> str:
         """Carry out a plan and its successors; why it ended."""
+        self._plan, self._left, problem = plan, plan, None
         while not self._scene.holds(self._goal):
-            problem = verify(plan, self._goal, self._scene, self._skills).problem
+            if problem is None:
+                rest = self._rest()
+                if rest is not None and len(rest) <= len(self._left):
+                    self._left = rest
+                else:
+                    problem = self._unready()
             if problem is not None:
-                new = self._replan(problem)
-                if isinstance(new, str):
-                    return new
-                plan = new
-                continue
-            outcome = self._step(plan[0])
-            if outcome.status in (Status.PREEMPTED, Status.ABORTED):
-                return f"{outcome.call} was {outcome.status.value}: {outcome.reason}"
-            plan = plan[1:]
+                if self._passed(problem):
+                    problem = None
+                    continue
+                steps = self._repair(problem)
+                if isinstance(steps, str):
+                    return steps
+                self._left = steps
+                if self._scene.holds(self._goal):
+                    break
+            call, self._left = self._left[0], self._left[1:]
+            problem = self._step(call)
         return "The goal holds."
 
     def finish(self, reason: str) -> RunResult:
         """Judge by the scene graph, not by what the skills said."""
         success = self._scene.holds(self._goal)
         self._tell(Event("end", reason))
-        return RunResult(tuple(self._outcomes), self._replans, success, reason)
+        replans = self._given[Answer.REPLAN, None]
+        return RunResult(tuple(self._outcomes), replans, success, reason, tuple(self._diagnoses))
 
-    def _step(self, call: SkillCall) -> Outcome:
+    # Steps -----------------------------------------------------------------------------------------
+
+    def _rest(self) -> tuple[SkillCall, ...] | None:
+        """The shortest end of the plan that leads from the scene to the goal."""
+        for first in range(len(self._plan), -1, -1):
+            if verify(self._plan[first:], self._goal, self._scene, self._skills).ok:
+                return self._plan[first:]
+        return None
+
+    def _unready(self) -> Diagnosis:
+        """Why what was to come next cannot."""
+        problem = verify(self._left, self._goal, self._scene, self._skills).problem
+        assert problem is not None, "a rest of the plan that works was passed over"
+        return Diagnosis(Failure.PRECONDITION_LOST, problem, self._left[0] if self._left else None)
+
+    def _step(self, call: SkillCall) -> Diagnosis | None:
+        """Run a skill; what went wrong with it."""
         self._tell(Event("step", f"{call}", call))
+        before, skill = self._scene, self._skills[call.skill]
         outcome = self._execute(call)
         self._scene = self._observe()
-        done = self._scene.holds(self._skills[call.skill].goal(call))
+        broken = self._watch.broken if self._watch is not None else None
+        problem = diagnose(skill, call, outcome, before, self._scene, broken)
+        done = self._scene.holds(skill.goal(call))
         text = f"{call} {outcome.status.value}"
         if done != (outcome.status is Status.SUCCEEDED):
             text += ", and the scene shows that it worked" if done else ", yet the scene does not show it"
         self._outcomes.append(outcome)
         self._tell(Event("outcome", f"{text}: {outcome.reason}", call, outcome))
-        return outcome
+        return problem
 
-    def _replan(self, problem: str) -> tuple[SkillCall, ...] | str:
-        if self._left == 0:
-            return f"Gave up after {self._replans} new plans. {problem}"
-        plan = plan_to(self._goal, self._scene, self._skills)
-        if plan is None:
-            return f"No plan leads to {self._goal} from here. {problem}"
-        self._left -= 1
-        self._replans += 1
-        self._tell(Event("replan", problem, plan=plan))
-        return plan
+    # Repairs ---------------------------------------------------------------------------------------
+
+    def _passed(self, problem: Diagnosis) -> bool:
+        """Look again, where that may help: whether all is well now that things are at rest."""
+        if Answer.LOOK not in ANSWERS[problem.failure]:
+            return False
+        self._settle()
+        self._scene = self._observe()
+        if problem.failure is Failure.PRECONDITION_LOST:
+            well = verify(self._left, self._goal, self._scene, self._skills).ok
+        else:
+            assert problem.call is not None
+            well = self._scene.holds(self._skills[problem.call.skill].goal(problem.call))
+        if well:
+            self._note(problem, Answer.LOOK)
+        return well
+
+    def _repair(self, problem: Diagnosis) -> tuple[SkillCall, ...] | str:
+        """The steps that answer a failure; why there are none."""
+        if problem.call is not None:
+            self._failures[problem.call] += 1
+        for answer in ANSWERS[problem.failure]:
+            steps = self._answer(answer, problem)
+            if steps is not None:
+                return steps
+        if problem.failure is not Failure.STOPPED and not self._possible():
+            text = f"No plan leads to {self._goal} from here. {problem.text}"
+            problem = Diagnosis(Failure.NOT_POSSIBLE, text, problem.call)
+            steps = self._answer(Answer.ASK, problem)
+            if steps is not None:
+                return steps
+        self._note(problem, Answer.ABORT)
+        if problem.failure in (Failure.STOPPED, Failure.NOT_POSSIBLE):
+            return problem.text
+        lacking = verify((), self._goal, self._scene, self._skills).problem
+        return f"Gave up after {self._given[Answer.REPLAN, None]} new plans. {problem.text} {lacking}"
+
+    def _answer(self, answer: Answer, problem: Diagnosis) -> tuple[SkillCall, ...] | None:
+        """Steps of one kind, when the budget allows them and they can be had; giving them is noted."""
+        shared = answer in (Answer.REPLAN, Answer.ASK)
+        key = (answer, None if shared else problem.call)
+        if self._given[key] >= self._budgets.of(answer):
+            return None
+        steps = self._steps(answer, problem)
+        if steps is None:
+            return None
+        self._given[key] += 1
+        self._note(problem, answer)
+        if shared:
+            self._plan = steps
+            self._tell(Event("replan", problem.text, plan=steps))
+        return steps
+
+    def _steps(self, answer: Answer, problem: Diagnosis) -> tuple[SkillCall, ...] | None:
+        match answer:
+            case Answer.RESUME:
+                return self._rest()
+            case Answer.DETOUR:
+                return None if problem.call is None else self._detour(problem.call)
+            case Answer.REPLAN:
+                return plan_to(self._goal, self._scene, self._skills, cost=self._cost())
+            case Answer.ASK if self._ask(problem.text):
+                self._scene = self._observe()
+                return plan_to(self._goal, self._scene, self._skills, cost=self._cost())
+            case _:
+                return None
+
+    def _possible(self) -> bool:
+        return plan_to(self._goal, self._scene, self._skills) is not None
+
+    def _detour(self, call: SkillCall) -> tuple[SkillCall, ...] | None:
+        """The cheapest call about the same things after which the plan, from that step or before, works."""
+        tables = {each.name for each in self._scene.entities if each.kind == "table"}
+        things = {each.name for each in self._scene.entities}.intersection(call.args.values()) - tables
+        cost, found = self._cost(), list[tuple[float, bool, int, tuple[SkillCall, ...]]]()
+        for skill in self._skills.values():
+            for other in skill.groundings(self._scene):
+                if other == call or things.isdisjoint(other.args.values()) or self._pointless(skill, other):
+                    continue
+                after = skill.after(other, self._scene)
+                rest = self._rest_from(after, call)
+                if rest is not None:
+                    price = cost(other) + sum(map(cost, rest))
+                    # As in a search: among equals, what goes to the table comes first.
+                    narrow = tables.isdisjoint(other.args.values())
+                    found.append((price, narrow, len(found), (other, *rest)))
+        return min(found)[3] if found else None
+
+    def _pointless(self, skill: Skill, call: SkillCall) -> bool:
+        return bool(skill.unmet(call, self._scene)) or self._scene.holds(skill.goal(call))
+
+    def _rest_from(self, scene: SceneGraph, call: SkillCall) -> tuple[SkillCall, ...] | None:
+        for first in range(len(self._plan) - 1, -1, -1):
+            rest = self._plan[first:]
+            if call in rest and verify(rest, self._goal, scene, self._skills).ok:
+                return rest
+        return None
+
+    def _cost(self) -> Callable[[SkillCall], float]:
+        """Costs here and now: what failed in this run is less likely to work."""
+        cost, failures = self._costs(self._scene), self._failures
+        return lambda call: cost(call) + FAILED * failures[call]
+
+    def _note(self, problem: Diagnosis, answer: Answer) -> None:
+        self._diagnoses.append((problem, answer))
+        text = f"{problem.text} ({problem.failure.value}; next: {answer.value})"
+        self._tell(Event("diagnosis", text, problem.call, diagnosis=problem))

@@ -12,7 +12,7 @@ from robot_skills.skill import Skill
 from robot_skills.symbolic.closed_loop import RunResult, run_command
 from sim.generative.decomposition import decompose
 from sim.generative.task import Task
-from sim.generative.trial import REPLANS
+from sim.generative.trial import BUDGETS
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.world import TabletopWorld
 
@@ -46,5 +46,5 @@ def attempt_learned(
         skills,
         lambda: scene_graph(world.state(), task.tolerances),
         lambda call: execute(world, skills[call.skill], call, source(call.skill)),
-        max_replans=REPLANS,
+        budgets=BUDGETS,
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from robot_skills.robot import Float
 from robot_skills.skill import Outcome, Skill, SkillCall, Status
 from robot_skills.symbolic.closed_loop import run_command
+from robot_skills.symbolic.diagnosis import Budgets
 from sim.generative.decomposition import decompose
 from sim.generative.solvers import Controller, Scripted, Solver, UnableError
 from sim.generative.task import Task
@@ -19,8 +20,10 @@ from sim.tabletop.oracle import scene_graph
 from sim.tabletop.scene import Scene
 from sim.tabletop.world import CONTROL_RATE, TabletopWorld
 
-#: Control steps of one skill at the most, and new plans that an attempt may make.
-STEPS, REPLANS = 90, 2
+#: Control steps of one skill at the most.
+STEPS = 90
+#: An attempt may make two new plans; a solver that failed is then another one's turn.
+BUDGETS = Budgets(retries=0, detours=0, replans=2, questions=0)
 #: Control steps for which a goal must go on holding once everything is over: 0.5 s.
 HOLD = round(0.5 * CONTROL_RATE)
 
@@ -92,7 +95,7 @@ def attempt(
         skills,
         lambda: scene_graph(world.state(), task.tolerances),
         player.play,
-        max_replans=REPLANS,
+        budgets=BUDGETS,
     )
     held = result.success
     for _ in range(HOLD if result.success else 0):
