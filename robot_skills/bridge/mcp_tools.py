@@ -17,7 +17,13 @@ def mode(live: bool) -> str:
 def card(skill: Skill) -> str:
     """A skill in a line."""
     takes = "; ".join(f"{name} is {describe(kind)}" for name, kind in skill.parameters.items())
-    needs, changes = (", ".join(map(str, atoms)) for atoms in (skill.preconditions, skill.effects))
+    needs = ", ".join(map(str, skill.preconditions))
+    changes = ", ".join(
+        [
+            *map(str, skill.effects),
+            *(f"{effect} if {each.condition}" for each in skill.when for effect in each.effects),
+        ]
+    )
     return (
         f"- {skill.name}({', '.join(skill.parameters)}): {skill.summary} {takes}. "
         f"Needs: {needs or 'nothing'}. Changes: {changes or 'nothing'}. Ends within {skill.timeout:g} s."

@@ -114,6 +114,7 @@ def _lines(skill: Skill) -> list[tuple[str, str]]:
         ("parameters", "; ".join(f"{name}: {kind}" for name, kind in choices.items())),
         ("needs", ", ".join(map(str, skill.preconditions)) or "nothing"),
         ("changes", ", ".join(map(str, skill.effects))),
+        *((f"if {each.condition}", ", ".join(map(str, each.effects))) for each in skill.when),
         ("success", str(skill.success)),
         ("text", skill.text),
         ("time-out", f"{skill.timeout:g} s"),

@@ -9,7 +9,7 @@ carried out on the cards. Parameters stand for different things: the card asks f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Not, Or, bind
@@ -96,7 +96,7 @@ def compose(
                 if part == FALSE:
                     raise ChainError(f"The chain can never be carried out: {step} finds no {condition}.")
                 needs[part] = None
-        so_far.extend(bind(effect, step.args) for effect in skills[step.skill].effects)
+        so_far.extend(_changes(skills[step.skill], step, so_far, needs))
     clash = [part for part in needs if isinstance(part, Not) and part.part in needs]
     if clash:
         raise ChainError(f"The chain asks for {clash[0].part} and for its opposite.")
@@ -152,6 +152,24 @@ def refuted(
         wrong = sorted(map(str, problem.final.facts ^ after.facts))
         return f"The card and the steps do not agree on {', '.join(wrong)}."
     return None
+
+
+def _changes(
+    skill: Skill, step: SkillCall, so_far: _Effects, needed: Mapping[Formula, None]
+) -> Iterator[Formula]:
+    """What a step changes after the steps so far: of its conditional effects those that surely come about."""
+    effects = list(skill.effects)
+    for change in skill.when:
+        before = so_far.before(bind(change.condition, step.args), needed)
+        if all(part in needed for part in _parts(before)):
+            effects += change.effects
+        elif before != FALSE and not any(_denied(part, needed) for part in _parts(before)):
+            raise ChainError(f"Whether {before} holds when the chain begins decides what {step} does.")
+    yield from (bind(effect, step.args) for effect in effects)
+
+
+def _denied(part: Formula, needed: Mapping[Formula, None]) -> bool:
+    return (part.part if isinstance(part, Not) else Not(part)) in needed
 
 
 class _Effects:

@@ -48,11 +48,12 @@ def _at_most_one(group: int, model: GroundModel) -> bool:
     if (model.initial & group).bit_count() > 1:
         return False
     for action in model.actions:
-        added = action.adds & group
+        added = action.touched[0] & group
         if not added:
             continue
         # What else of the group may still be true afterwards: nothing, if the action needs a member and
-        # takes it away, since that was then the only one.
+        # takes it away, since that was then the only one. Of what comes about under a condition, additions
+        # are counted as though they always did, deletions as though they never did.
         moves = action.condition.needs & action.deletes & group
         left = 0 if moves else group & ~added & ~action.deletes & ~action.condition.forbids
         if added.bit_count() > 1 or left:

@@ -54,6 +54,12 @@ class Condition:
             true, false = true | yes, false | no
         return true, false
 
+    def denials(self) -> Iterator[Condition]:
+        """The ways in which it does not hold: one of these does where it does not."""
+        yield from (Condition(forbids=bit) for bit in bits_of(self.needs))
+        yield from (Condition(needs=bit) for bit in bits_of(self.forbids))
+        yield from (Condition(needs=no, forbids=yes) for yes, no in self.clauses)
+
     def joined(self, other: Condition) -> Condition:
         """Both at once."""
         clauses = tuple(dict.fromkeys(self.clauses + other.clauses))
@@ -289,6 +295,14 @@ class _Vocabulary:
 
     def not_shut(self, thing: str) -> Formula:
         return Atom("open", (thing,)) if "openable" in self.scene.entity(thing).tags else TRUE
+
+
+def bits_of(mask: int) -> Iterator[int]:
+    """Each bit that is set, as a mask of its own, the lowest first."""
+    while mask:
+        low = mask & -mask
+        yield low
+        mask ^= low
 
 
 def none_of(facts: Iterable[Atom]) -> Formula:

@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 from robot_skills.logic import And, Atom, Formula, Not, Or
 from robot_skills.skill import SkillCall
 from robot_skills.symbolic.invariants import exclusive_sets
-from robot_skills.symbolic.model import Action, GroundModel
-from robot_skills.symbolic.relaxation import bits_of
+from robot_skills.symbolic.model import Action, Change, GroundModel, bits_of
 
 NODE_BUDGET = 20_000
 #: A goal with more ways to hold than this is looked at in the first so many.
 MOST_WAYS = 64
+#: Costs this close are the same: sums of the same numbers in another order.
+ROUNDING = 1e-9
 
 
 def chain_back(model: GroundModel, goal: Formula, budget: int = NODE_BUDGET) -> tuple[SkillCall, ...] | None:
     """Skill calls that lead from the model's scene to the goal; None when none were found in the budget.
 
     The estimate of what is left counts literals that do not hold yet, halved, since a step brings about more
-    than one: plans are short, though not proved shortest.
+    than one, times what the cheapest step costs: plans cost little, though not provably the least.
 
     Args:
         model: the grounded scene.
@@ -36,45 +38,48 @@ def chain_back(model: GroundModel, goal: Formula, budget: int = NODE_BUDGET) -> 
     """
     exclusive = exclusive_sets(model)
     order = itertools.count()
-    frontier: list[tuple[int, int, int, int, int, tuple[SkillCall, ...]]] = []
-    seen: dict[tuple[int, int], int] = {}
+    frontier: list[tuple[float, int, int, float, int, int, tuple[SkillCall, ...]]] = []
+    seen: dict[tuple[int, int], float] = {}
+    cheapest = min((action.cost for action in model.actions), default=1.0)
 
-    def push(needs: int, forbids: int, plan: tuple[SkillCall, ...]) -> None:
-        steps = len(plan)
+    def push(needs: int, forbids: int, spent: float, plan: tuple[SkillCall, ...]) -> None:
         if needs & forbids or any((needs & group).bit_count() > 1 for group in exclusive):
             return
-        if seen.get((needs, forbids), steps + 1) <= steps:
+        if seen.get((needs, forbids), math.inf) <= spent:
             return
-        seen[needs, forbids] = steps
+        seen[needs, forbids] = spent
         left = (needs & ~model.initial).bit_count() + (forbids & model.initial).bit_count()
-        heapq.heappush(frontier, (steps + (left + 1) // 2, left, next(order), needs, forbids, plan))
+        rank = spent + (left + 1) // 2 * cheapest
+        heapq.heappush(frontier, (rank, left, next(order), spent, needs, forbids, plan))
 
     for needs, forbids in itertools.islice(_ways(model.reduce(goal), model), MOST_WAYS):
-        push(needs, forbids, ())
+        push(needs, forbids, 0.0, ())
     for _ in range(budget):
         if not frontier:
             return None
-        _, left, _, needs, forbids, plan = heapq.heappop(frontier)
+        _, left, _, spent, needs, forbids, plan = heapq.heappop(frontier)
         if left == 0:
             return plan
         for action in model.actions:
             for earlier in _before(action, needs, forbids):
-                push(*earlier, (action.call, *plan))
+                push(*earlier, spent + action.cost, (action.call, *plan))
     return None
 
 
 def chain_in_order(
     model: GroundModel, goal: Formula, budget: int = NODE_BUDGET
 ) -> tuple[SkillCall, ...] | None:
-    """The same; parts of a conjunction are reached in the order they are written if that costs no step."""
+    """The same; parts of a conjunction are reached in the order they are written if that costs no more."""
     whole = chain_back(model, goal, budget)
     if whole is None or not isinstance(goal, And) or len(goal.parts) < 2:
         return whole
     by_call = {action.call: action for action in model.actions}
     state, plan = model.initial, tuple[SkillCall, ...]()
+    left = sum(by_call[call].cost for call in whole)
     for count in range(1, len(goal.parts) + 1):
         stage = chain_back(replace(model, initial=state), And(goal.parts[:count]), budget)
-        if stage is None or len(plan) + len(stage) > len(whole):
+        left -= sum(by_call[call].cost for call in stage or ())
+        if stage is None or left < -ROUNDING:
             return whole
         plan += stage
         for call in stage:
@@ -84,14 +89,32 @@ def chain_in_order(
 
 def _before(action: Action, needs: int, forbids: int) -> Iterator[tuple[int, int]]:
     """What must hold before an action for literals to hold after it; nothing when it does not help."""
-    if not (action.adds & needs or action.deletes & forbids):
+    may_add, may_delete = action.touched
+    if not (may_add & needs or may_delete & forbids):
         return
-    if action.adds & forbids or action.deletes & needs:
-        return
-    condition = action.condition
-    needs = needs & ~action.adds | condition.needs
-    forbids = forbids & ~action.deletes | condition.forbids
-    yield from _satisfying(condition.clauses, needs, forbids)
+    for outcome in _outcomes(action, needs, forbids):
+        adds, deletes, condition = outcome.adds, outcome.deletes, outcome.condition
+        if not (adds & needs or deletes & forbids) or adds & forbids or deletes & needs:
+            continue
+        before = (needs & ~adds | condition.needs, forbids & ~deletes | condition.forbids)
+        yield from _satisfying(condition.clauses, *before)
+
+
+def _outcomes(action: Action, needs: int, forbids: int) -> Iterator[Change]:
+    """What an action may come to, by which of its conditional effects come about: those that matter here."""
+    outcomes = [Change(action.condition, action.adds, action.deletes)]
+    for change in action.when:
+        if (change.adds | change.deletes) & (needs | forbids):
+            outcomes = [wider for each in outcomes for wider in _with_or_without(each, change)]
+    yield from outcomes
+
+
+def _with_or_without(outcome: Change, change: Change) -> Iterator[Change]:
+    adds = outcome.adds | change.adds
+    deletes = (outcome.deletes | change.deletes) & ~adds
+    yield Change(outcome.condition.joined(change.condition), adds, deletes)
+    for denial in change.condition.denials():
+        yield Change(outcome.condition.joined(denial), outcome.adds, outcome.deletes)
 
 
 def _satisfying(clauses: tuple[tuple[int, int], ...], needs: int, forbids: int) -> Iterator[tuple[int, int]]:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from robot_skills.logic import And, Atom, Formula, Not, Or
-from robot_skills.symbolic.model import Action, Condition, GroundModel
+from robot_skills.symbolic.model import Action, Condition, GroundModel, bits_of
 
 
 @dataclass(frozen=True)
@@ -268,11 +268,3 @@ def _watching(operators: Sequence[_Operator]) -> dict[int, tuple[int, ...]]:
         for bit in bits_of(asked):
             found.setdefault(bit, []).append(number)
     return {bit: tuple(numbers) for bit, numbers in found.items()}
-
-
-def bits_of(mask: int) -> Iterator[int]:
-    """Each bit that is set, as a mask of its own, the lowest first."""
-    while mask:
-        low = mask & -mask
-        yield low
-        mask ^= low

@@ -22,7 +22,7 @@ from robot_skills.symbolic.relaxation import Estimate, Relaxation
 
 NODE_BUDGET = 50_000
 #: States that A* may expand before the greedy search is tried.
-PATIENCE = 200
+PATIENCE = 100
 #: How much more an estimate counts than what was spent, in the greedy search.
 GREED = 5.0
 _ROUNDING = 1e-9
