@@ -89,10 +89,19 @@ class Planner:
             return PlanResult(
                 command, None, (), False, proposal.refused, proposal.question, spent, None, proposal
             )
-        plan, refused, note = self._search(proposal.goal, scene)
+        return self._planned(command, proposal.goal, scene, proposal, started)
+
+    def plan_goal(self, goal: Formula, scene: SceneGraph, command: str) -> PlanResult:
+        """Plan for a goal that needs no reading; `command` is what it came from, for the report."""
+        return self._planned(command, goal, scene, None, time.perf_counter())
+
+    def _planned(
+        self, command: str, goal: Formula, scene: SceneGraph, proposal: Proposal | None, started: float
+    ) -> PlanResult:
+        plan, refused, note = self._search(goal, scene)
         return PlanResult(
             command=command,
-            goal=proposal.goal,
+            goal=goal,
             plan=plan,
             verified=refused is None,
             refused=refused,

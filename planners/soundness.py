@@ -26,7 +26,8 @@ _CARRYING = words.forms(["move", "transfer", "bring", "take", "shift"])
 _LOWERING = words.CUE_FORMS["put"] | words.CUE_FORMS["hold"] | words.forms(["move", "lower"])
 _SWITCHING = words.forms(["turn", "switch"])
 _FILLING = words.forms(["fill", "load"])
-_VERBS = frozenset().union(
+#: Every verb that asks for something.
+VERBS = frozenset().union(
     *(
         words.CUE_FORMS[family]
         for family in ("open", "close", "press", "hold", "move", "put", "stack", "down")
@@ -167,7 +168,7 @@ def clauses(reading: Reading) -> tuple[Clause, ...]:
     verbs: frozenset[str] = frozenset()
     before: frozenset[str] = frozenset()
     for piece in pieces:
-        own = _VERBS & set(piece)
+        own = VERBS & set(piece)
         verbs = own or verbs
         clause = Clause(piece, verbs, before, labels)
         found.append(clause)
@@ -199,7 +200,7 @@ class Soundness:
     def unclear(self) -> str | None:
         """The first clause that has a verb and asks for nothing, in its words: no goal answers to it."""
         for number, clause in enumerate(self._clauses):
-            acts = _VERBS & set(clause.tokens)
+            acts = VERBS & set(clause.tokens)
             if acts and not any(number in numbers for numbers in self._asked.values()):
                 return " ".join(clause.tokens)
         return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, written out as one."""
     return frozenset(text.split())
 
 
@@ -62,28 +63,28 @@ DIRECTIONS: Mapping[str, tuple[str, ...]] = {
 
 #: What a word asks for. `into` and `onto` are relations; the other families are verbs.
 CUES: Mapping[str, frozenset[str]] = {
-    "open": _words("open pull reopen ajar"),
-    "close": _words("close shut slam reclose"),
-    "press": _words("press push hit tap click activate switch turn light ring punch"),
-    "hold": _words("pick grab take lift hold grasp get fetch raise grip pinch seize"),
-    "move": _words("push pull drag move slide nudge shove shift scoot poke bump budge roll"),
-    "put": _words(
+    "open": word_set("open pull reopen ajar"),
+    "close": word_set("close shut slam reclose"),
+    "press": word_set("press push hit tap click activate switch turn light ring punch"),
+    "hold": word_set("pick grab take lift hold grasp get fetch raise grip pinch seize"),
+    "move": word_set("push pull drag move slide nudge shove shift scoot poke bump budge roll"),
+    "put": word_set(
         """
         put place set lay drop insert load fill store stash toss stick bring deposit position rest
         transfer tuck pop leave collect gather pack return stow
         """
     ),
-    "down": _words("down drop release unstack remove off let"),
-    "stack": _words("stack pile tower balance heap"),
-    "into": _words("in into inside within"),
-    "onto": _words("on onto upon atop over top"),
-    "off": _words("off unpress deactivate"),
+    "down": word_set("down drop release unstack remove off let"),
+    "stack": word_set("stack pile tower balance heap"),
+    "into": word_set("in into inside within"),
+    "onto": word_set("on onto upon atop over top"),
+    "off": word_set("off unpress deactivate"),
 }
 #: What ends a clause.
 CLAUSE_BREAKS = frozenset({",", ";", ".", ":", "and", "then", "but"})
 PUT_VERBS = CUES["put"] | CUES["stack"]
 #: Verbs that name what no skill here does.
-BEYOND = _words(
+BEYOND = word_set(
     """
     paint throw kick swap exchange rotate spin flip pour wipe clean wash break smash cut eat drink draw
     count tell say explain sing give hand shake measure weigh buy sell burn lock unlock hide juggle
@@ -91,7 +92,7 @@ BEYOND = _words(
     screw unscrew hammer order play write read show knock assemble charge recharge reboot crush squeeze
     """
 )
-QUESTION_WORDS = _words(
+QUESTION_WORDS = word_set(
     """
     what what's whats who who's where where's when why how which is are was were do does did am has have
     """
@@ -102,7 +103,7 @@ ELSEWHERE = frozenset(
 )
 PROHIBITIONS = frozenset({"don't", "dont", "never", "without", "avoid", "not", "nothing"})
 #: Words that turn what is said around them: the rules read a command right only without them.
-TURNS = _words(
+TURNS = word_set(
     """
     if unless otherwise else whether provided assuming case not no nor isn't aren't don't dont doesn't didn't
     shouldn't mustn't can't cannot couldn't won't isnt forbid instead rather actually except but excepted
@@ -110,14 +111,14 @@ TURNS = _words(
     scratch forget cancel correction stop better nothing neither system instructions instruction prompt rules
     """
 )
-COURTESY = _words(
+COURTESY = word_set(
     """
     please kindly now hey hi hello robot thanks thank just then first finally next afterwards again ok
     okay
     """
 )
 
-_FUNCTION = _words(
+_FUNCTION = word_set(
     """
     and or to of it them they there with from out up down for at by so as if i you me we us he she his
     her him be been being is are am was were will would could can can't cannot may might must should
@@ -131,7 +132,7 @@ _FUNCTION = _words(
     """
 )
 #: Nouns that may follow "the" without naming anything in the scene.
-INCIDENTAL = _words(
+INCIDENTAL = word_set(
     """
     left right front back top bottom side end way middle centre center inside outside air hand hands
     gripper finger fingers arm floor ground edge corner handle handles knob room moment direction order
