@@ -188,12 +188,22 @@ def _distributed(atom: Atom, labels: Mapping[str, Thing], negated: bool) -> Form
     if atom.predicate == "stacked" and things[0] is not None:
         return _towers(things[0].names)
     names = [thing.names if thing else (arg,) for thing, arg in zip(things, atom.args, strict=True)]
-    ground = [Atom(atom.predicate, chosen) for chosen in itertools.product(*names)]
-    ground = [each for each in ground if len(set(each.args)) == len(each.args)]
+    loose = [thing is not None and thing.any for thing in things]
+    each = itertools.product(*((None,) if free else own for free, own in zip(loose, names, strict=True)))
+    parts = [part for fixed in each if (part := _choice(atom, fixed, names, negated)) is not None]
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _choice(
+    atom: Atom, fixed: Sequence[str | None], names: Sequence[Sequence[str]], negated: bool
+) -> Formula | None:
+    """An atom with some things fixed and any of the others; None where no two different ones are left."""
+    ways = itertools.product(*(own if one is None else (one,) for one, own in zip(fixed, names, strict=True)))
+    ground = [Atom(atom.predicate, chosen) for chosen in ways if len(set(chosen)) == len(chosen)]
     parts = tuple(Not(each) if negated else each for each in ground)
-    if len(parts) == 1:
-        return parts[0]
-    return Or(parts) if any(thing is not None and thing.any for thing in things) else And(parts)
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else Or(parts)
 
 
 def _towers(names: Sequence[str]) -> Formula:

@@ -158,3 +158,12 @@ def test_why_there_is_no_goal(command: str, refusal: str | None, question: str |
     said, asked = refusal_for(its)
     assert (said or "").startswith(refusal or "")
     assert (said is None, asked) == (refusal is None, question)
+
+
+def test_each_of_several_things_goes_where_any_place_would_do() -> None:
+    scene = make_scene(("yellow ball", "red ball", "blue bowl", "white bowl"))
+    form = GoalForm(read_command("put both balls in a bowl", scene), scene)
+    assert str(form.expand(parse("in(A, B)"))) == (
+        "(in(yellow ball, blue bowl) or in(yellow ball, white bowl)) and "
+        "(in(red ball, blue bowl) or in(red ball, white bowl))"
+    )
