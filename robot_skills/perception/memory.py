@@ -1,0 +1,295 @@
+"""What is believed of a table from look to look: things that are out of sight stay where they must be.
+
+A thing is known again by colour, kind and size, and by where it was. Where it is follows from what it looks
+like and from what there is to be in or on. What is not seen now stays as it was; what lies in the drawer
+moves with it; what was in the hand stays there while the fingers have something between them, and lies under
+the hand when they do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_skills.perception.catalogue import PLACES, Catalogue
+from robot_skills.perception.detector import FIXED
+from robot_skills.perception.sighting import Sighting
+
+Array = NDArray[np.float64]
+
+#: Groups of the catalogue, and the furniture that things lie in.
+GRASPABLE, CONTAINERS, DRAWER = 0, 1, "drawer"
+#: A new thing is believed from this heat on.
+BELIEVED = 0.5
+#: How unlike a thing a sighting of it may be: sum of log probabilities and of distance in units of `STEP`, m;
+#: each part counts `MOST` at most.
+UNLIKE, STEP, MOST = 6.0, 0.1, 3.0
+#: Deviation of heights and of rays that should meet, and how far aside of a place something may be seen, m.
+HEIGHT_ERROR, RAY_ERROR, ASIDE_ERROR = 0.012, 0.008, 0.012
+#: What is held is seen this near to the point between the finger tips, m.
+IN_HAND = 0.035
+#: Thickness of a bowl's floor, m.
+FLOOR = 0.012
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A loose thing as it is believed to be.
+
+    Attributes:
+        name: what it is called.
+        group: see `Catalogue.groups`.
+        colour: position in the catalogue's colours.
+        kinds: sum of the log probabilities of each kind, over all looks.
+        sizes: the same of small and large.
+        position: of its middle, (3,) m.
+        origin: the same when the command began.
+        place: what it is in or on, or that it is held: one of `PLACES`.
+        target: the name of that; "" of what is held.
+    """
+
+    name: str
+    group: int
+    colour: int
+    kinds: Array
+    sizes: Array
+    position: Array
+    origin: Array
+    place: str = "table"
+    target: str = "table"
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """Furniture as it is believed to be.
+
+    Attributes:
+        handle: where its handle is, (3,) m.
+        share: how far it is open.
+        lit: whether its lamp is lit.
+    """
+
+    handle: Array
+    share: float
+    lit: bool
+
+
+@dataclass
+class Memory:
+    """Everything that is believed.
+
+    Attributes:
+        catalogue: what there may be.
+        things: the loose things.
+        fixtures: kind -> furniture.
+    """
+
+    catalogue: Catalogue
+    things: list[Thing] = field(default_factory=list)
+    fixtures: dict[str, Fixture] = field(default_factory=dict)
+
+    def kind(self, thing: Thing) -> str:
+        """The likeliest by all looks."""
+        return self.catalogue.groups[thing.group][int(thing.kinds.argmax())]
+
+    def size(self, thing: Thing) -> str:
+        """The likeliest by all looks."""
+        return self.catalogue.size_names[int(thing.sizes.argmax())]
+
+    def extent(self, thing: Thing) -> tuple[float, float]:
+        """Width and height, m."""
+        return self.catalogue.sizes[self.kind(thing)][self.size(thing)]
+
+    def begin_command(self) -> None:
+        """What has moved is judged from here, and names are what all looks so far make of them."""
+        self.things = [replace(thing, origin=thing.position) for thing in self.things]
+        names = self._names()
+        new = dict(zip((thing.name for thing in self.things), names, strict=True))
+        self.things = [
+            replace(thing, name=new[thing.name], target=new.get(thing.target, thing.target))
+            for thing in self.things
+        ]
+
+    def update(self, seen: Sequence[Sighting], tool: Array, opening: float) -> None:
+        """Take in a look.
+
+        Args:
+            seen: what it shows.
+            tool: the point between the finger tips, (3,) m.
+            opening: between the fingers, m.
+        """
+        self._see_fixtures([each for each in seen if each.group == FIXED])
+        loose = [each for each in seen if each.group != FIXED]
+        pairs = self._recognise(loose)
+        for number, sighting in enumerate(loose):
+            if number not in pairs.values() and sighting.score > BELIEVED:
+                pairs[self._add(sighting)] = number
+        shown = {index: loose[number] for index, number in pairs.items()}
+        for index, sighting in shown.items():
+            thing = self.things[index]
+            self.things[index] = replace(
+                thing, kinds=thing.kinds + sighting.kinds, sizes=thing.sizes + sighting.sizes
+            )
+        held = self._held(shown, tool, opening)
+        before = {index for index, thing in enumerate(self.things) if thing.place == "hand"}
+        if held is not None:
+            self.things[held] = replace(self.things[held], position=tool, place="hand", target="")
+        self._settle(shown, held, before, tool)
+
+    def _settle(self, shown: Mapping[int, Sighting], held: int | None, before: set[int], tool: Array) -> None:
+        """Say where everything is that is not held: what supports others first, the upper ones last."""
+        order = sorted(
+            (index for index in range(len(self.things)) if index != held),
+            key=lambda index: (
+                self.things[index].group != CONTAINERS,
+                shown[index].height if index in shown else self.things[index].position[2],
+            ),
+        )
+        for index in order:
+            thing = self.things[index]
+            if index in shown:
+                self.things[index] = self._seen(thing, shown[index])
+            elif index in before:
+                self.things[index] = self._dropped(thing, tool)
+
+    def _see_fixtures(self, seen: Sequence[Sighting]) -> None:
+        shift = 0.0
+        for sighting in seen:
+            kind = self.catalogue.fixtures[int(sighting.kinds.argmax())]
+            if kind in self.fixtures or sighting.score > BELIEVED:
+                now = Fixture(sighting.position, sighting.share, sighting.lit)
+                if kind == DRAWER and kind in self.fixtures:
+                    shift = float(now.handle[1] - self.fixtures[kind].handle[1])
+                self.fixtures[kind] = now
+        self.things = [
+            replace(thing, position=thing.position + np.array([0.0, shift, 0.0]))
+            if thing.place == DRAWER
+            else thing
+            for thing in self.things
+        ]
+
+    def _recognise(self, seen: Sequence[Sighting]) -> dict[int, int]:
+        """Place of a known thing -> place of its sighting, the likest pairs first."""
+        costs = sorted(
+            (self._unlike(thing, sighting), index, number)
+            for index, thing in enumerate(self.things)
+            for number, sighting in enumerate(seen)
+            if thing.group == sighting.group
+        )
+        pairs: dict[int, int] = {}
+        for cost, index, number in costs:
+            if cost < UNLIKE and index not in pairs and number not in pairs.values():
+                pairs[index] = number
+        return pairs
+
+    def _unlike(self, thing: Thing, sighting: Sighting) -> float:
+        apart = float(np.linalg.norm(thing.position - sighting.position)) / STEP
+        unlike = (
+            2 * sighting.colours[thing.colour],
+            sighting.kinds[int(thing.kinds.argmax())],
+            sighting.sizes[int(thing.sizes.argmax())] / 2,
+        )
+        return min(apart, MOST) + sum(min(-float(part), MOST) for part in unlike)
+
+    def _add(self, sighting: Sighting) -> int:
+        colour = int(sighting.colours.argmax())
+        nothing = np.zeros(len(self.catalogue.groups[sighting.group])), np.zeros(2)
+        position = sighting.position
+        thing = Thing("", sighting.group, colour, *nothing, position, position)
+        self.things.append(replace(thing, kinds=sighting.kinds, sizes=sighting.sizes))
+        names, taken = self._names(), {each.name for each in self.things}
+        name = names[-1]
+        while name in taken:  # it is called anew when the next command begins
+            name = f"other {name}"
+        self.things[-1] = replace(thing, name=name)
+        return len(self.things) - 1
+
+    def _names(self) -> list[str]:
+        """Colour and kind, and the size where two share these; "other" where even that is not enough."""
+        catalogue = self.catalogue
+        plain = [f"{catalogue.colours[thing.colour]} {self.kind(thing)}" for thing in self.things]
+        names: list[str] = []
+        for name, thing in zip(plain, self.things, strict=True):
+            full = name if plain.count(name) == 1 else f"{self.size(thing)} {name}"
+            while full in names:
+                full = f"other {full}"
+            names.append(full)
+        return names
+
+    def _held(self, shown: Mapping[int, Sighting], tool: Array, opening: float) -> int | None:
+        """Which thing is in the hand: the fingers say whether one is, the pictures which."""
+        low, high = self.catalogue.rules.grip
+        if not low < opening < high or not self.things:
+            return None
+        chances = {}
+        for index, thing in enumerate(self.things):
+            if thing.group != GRASPABLE:
+                continue
+            chance = 0.5 * (thing.place == "hand")
+            if index in shown:
+                sighting = shown[index]
+                aside = float(np.linalg.norm(sighting.at(float(tool[2])) - tool)) / IN_HAND
+                chance += float(np.exp(-(aside**2))) + float(np.exp(sighting.places[PLACES.index("hand")]))
+            chances[index] = chance
+        best = max(chances, key=lambda index: chances[index], default=None)
+        if best is None or chances[best] < 0.4:
+            return None
+        lifted = float(tool[2]) - self.extent(self.things[best])[1] / 2 > self.catalogue.rules.lift
+        return best if lifted else None
+
+    def _seen(self, thing: Thing, sighting: Sighting) -> Thing:
+        """Where a thing is that is seen and not held: the place that explains best what is seen."""
+        if thing.group == CONTAINERS:
+            return replace(thing, position=sighting.at(self.extent(thing)[1] / 2))
+        best, most = thing, -np.inf
+        for option, aside in self._options(thing, sighting.at):
+            height = float(option.position[2])
+            chance = float(sighting.places[PLACES.index(option.place)])
+            chance -= ((sighting.height - height) / HEIGHT_ERROR) ** 2 / 8
+            chance -= (sighting.parting(height) / RAY_ERROR) ** 2 / 8
+            chance -= (max(aside, 0.0) / ASIDE_ERROR) ** 2 / 2
+            if chance > most:
+                best, most = option, chance
+        return best
+
+    def _dropped(self, thing: Thing, tool: Array) -> Thing:
+        """Where a thing is that was held, is no longer, and is not seen: under the hand."""
+
+        def below(height: float) -> Array:
+            return np.array([tool[0], tool[1], height])
+
+        options = [option for option, aside in self._options(thing, below) if aside < 0]
+        return options[-1]  # the table is the first, and always possible
+
+    def _options(self, thing: Thing, at: Callable[[float], Array]) -> list[tuple[Thing, float]]:
+        """Where a thing may be, and how far aside of there it is, m (below 0: well in or on it).
+
+        Args:
+            thing: with what there is to know of it.
+            at: height of its middle -> its position.
+        """
+        width, tall = self.extent(thing)
+        options = [(replace(thing, position=at(tall / 2), place="table", target="table"), -width)]
+        if DRAWER in self.fixtures:
+            tray, handle = self.catalogue.tray, self.fixtures[DRAWER].handle
+            position = at(tray.floor + tall / 2)
+            across, inward = abs(position[0] - handle[0]), position[1] - handle[1]
+            aside = max(across - tray.half, tray.near - inward, inward - tray.far)
+            options.append((replace(thing, position=position, place=DRAWER, target=DRAWER), float(aside)))
+        for other in self.things:
+            if other.name == thing.name or other.place == "hand" or other.target == thing.name:
+                continue
+            if other.group == CONTAINERS:
+                place, height, reach = "bowl", FLOOR + tall / 2, 0.42 * self.extent(other)[0]
+            elif (self.kind(thing), "on", self.kind(other)) in self.catalogue.fits:
+                wide, high = self.extent(other)
+                place, height, reach = "thing", float(other.position[2]) + (high + tall) / 2, wide / 2
+            else:
+                continue
+            position = at(height)
+            aside = float(np.linalg.norm((position - other.position)[:2])) - reach
+            options.append((replace(thing, position=position, place=place, target=other.name), aside))
+        return options
