@@ -59,3 +59,8 @@ class Perceiver:
         seen = sightings(self._detector.detect(views))
         self.memory.update(seen, np.array(state[:3], float), float(state[-1]))
         return scene_graph(self.memory)
+
+    def positions(self) -> dict[str, tuple[float, float]]:
+        """Where the loose things are believed to be, x forward and y left, m."""
+        things = self.memory.things
+        return {thing.name: (float(thing.position[0]), float(thing.position[1])) for thing in things}

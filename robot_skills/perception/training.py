@@ -44,8 +44,8 @@ class DetectorTraining:
         seed: of weights and batches.
     """
 
-    steps: int = 6000
-    batch: int = 32
+    steps: int = 2400
+    batch: int = 16
     learning_rate: float = 3e-3
     jitter: float = 0.12
     weights: Mapping[str, float] | None = None
