@@ -85,6 +85,11 @@ class Dialogue:
         return self._state
 
     @property
+    def stopping(self) -> bool:
+        """Whether the arm was told to stop, and its end is awaited."""
+        return self._state is State.STOPPING
+
+    @property
     def history(self) -> tuple[Turn, ...]:
         """The commands so far that were carried out or begun, the running one apart."""
         return tuple(self._history)

@@ -32,6 +32,7 @@ examples:
   robot-skills run "press the button" --seed 7 --video out/press.mp4 --json out/press.json
   robot-skills run "open the drawer" --local           no Ray: the skills run in this process
   robot-skills run "open the drawer" --address auto    the skills that `robot-skills serve` keeps
+  robot-skills run --seed 7 --local                    a conversation: commands one after another
 
 The planner's scene graph is read from the simulator's state. The skills see camera images, proprioception
 and language only.
@@ -50,7 +51,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "done: bad input, or a command that is refused or unclear.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("command", metavar="COMMAND", help="what to do, in plain language")
+    parser.add_argument(
+        "command",
+        metavar="COMMAND",
+        nargs="?",
+        help="what to do, in plain language; without it, a conversation",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--scene", metavar="FILE", type=Path, help="a scene file (YAML)")
     where.add_argument("--seed", metavar="N", type=int, default=0, help="of a sampled scene (default 0)")
@@ -66,10 +72,15 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def handle(args: argparse.Namespace) -> int:
-    """Plan, show the plan, carry it out, judge, report."""
+    """Plan, show the plan, carry it out, judge, report; without a command, talk."""
+    if args.command is None:
+        from robot_skills.cli.talk import converse
+
+        return converse(args)
     check_output(args.json)
     check_output(args.video, ".mp4")
     from planners.planner import check_command
+    from planners.summary import summary
 
     check_command(args.command)
     library = SkillLibrary.open(args.library)
@@ -93,6 +104,7 @@ def handle(args: argparse.Namespace) -> int:
             run = Run(console, world, library, sources, plan)
             done = run.carry_out(args.video)
         result |= {**done.to_json(), "reason": done.reason, "run_seconds": round(run.seconds, 3)}
+        result["summary"] = summary(done)
         result["video"] = str(args.video) if args.video else None
         write_json(args.json, result)
         show_end(console, done, run.seconds, args.video)
@@ -133,6 +145,11 @@ class Run:
         library: the skills.
         sources: name of a skill -> its policy.
         plan: verified.
+
+    Attributes:
+        preempt: set it, from any thread, to stop the arm, and the run with it.
+        paced: whether a second of the robot's is to take a second, so that a person can follow, and step in.
+        seconds: that the run took.
     """
 
     def __init__(
@@ -146,13 +163,13 @@ class Run:
         self._console, self._world, self._library = console, world, library
         self._sources, self._plan = sources, plan
         self._done, self._total = 0, len(plan.plan)
-        self._preempt = threading.Event()
+        self.preempt, self.paced = threading.Event(), False
         self._film: Film | None = None
         self.seconds = 0.0
 
     def carry_out(self, video: Path | None) -> RunResult:
         """Run the plan to its end, on film if asked. Ctrl-C stops the arm, and the run with it."""
-        with stopping(self._preempt):
+        with stopping(self.preempt):
             began = time.monotonic()
             try:
                 if video is None:
@@ -205,8 +222,11 @@ class Run:
         skill = self._library.skill(call.skill)
         title = f"{self._done}/{self._total}  {call}"
         with self._console.status(escape(title)) as status:
+            began = time.monotonic()
 
             def on_step(step: Step) -> None:
+                if self.paced:
+                    self.preempt.wait(max(0.0, began + step.seconds - time.monotonic()))
                 status.update(f"{escape(title)}  {step.seconds:.1f} s")
                 if self._film is not None:
                     self._film.see(step.observation.images)
@@ -219,7 +239,7 @@ class Run:
                 call,
                 self._sources(call.skill),
                 goal_reached=lambda: look(self._world).holds(skill.goal(call)),
-                preempt=self._preempt,
+                preempt=self.preempt,
                 on_step=on_step,
             )
 
@@ -274,5 +294,9 @@ def show_end(console: Console, done: RunResult, seconds: float, video: Path | No
     verdict = "[green]Done.[/]" if done.success else "[red]Failed.[/]"
     again = f", {done.replans} new plans" if done.replans else ""
     console.print(f"{verdict} {escape(done.reason)} ({len(done.outcomes)} skills{again}, {seconds:.1f} s)")
+    if done.outcomes:
+        from planners.summary import summary
+
+        console.print(escape(summary(done)))
     if video is not None:
         console.print(f"Film: {video}   Contact sheet: {video.with_suffix('.png')}", markup=False)

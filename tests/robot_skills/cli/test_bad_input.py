@@ -27,7 +27,7 @@ SCENES = {
 SERVER = ["--planner", "openai", "--model", "m", "--base-url", "http://127.0.0.1:1/v1"]
 CASES = [
     (["runn", "x"], "Did you mean 'run'?"),
-    (["run"], "COMMAND"),
+    (["run", "--video", "film.mp4"], "COMMAND"),
     (["run", "x", "--vdieo", "f.mp4"], "--vdieo"),
     (["run", "", "--seed", "3"], "The command is empty"),
     (["run", "  \n ", "--seed", "3"], "The command is empty"),

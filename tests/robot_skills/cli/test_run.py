@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from robot_skills.policies.policy import PolicyInput
 from robot_skills.skill import SkillCall
 from robot_skills.symbolic.composition import compose
 from tests.robot_skills.cli import told
+from tests.robot_skills.cli.conftest import Substitute
 from tests.robot_skills.cli.experts import ExpertChunks
 from tests.robot_skills.small_policy import make_library
 
@@ -61,26 +61,6 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("Ray was started")
 
     monkeypatch.setattr(serving, "start_ray", fail)
-
-
-Substitute = Callable[[type[ExpertChunks]], None]
-
-
-@pytest.fixture
-def experts(monkeypatch: pytest.MonkeyPatch) -> Substitute:
-    """Puts experts in the place of policies when called."""
-
-    def substitute(kind: type[ExpertChunks] = ExpertChunks) -> None:
-        original = run.Run.__init__
-
-        def make(
-            self: run.Run, console: Any, world: Any, library: SkillLibrary, sources: Any, plan: Any
-        ) -> None:
-            original(self, console, world, library, lambda name: kind(world, library.skill(name)), plan)
-
-        monkeypatch.setattr(run.Run, "__init__", make)
-
-    return substitute
 
 
 def result_of(arguments: list[str], folder: Path, code: int) -> dict[str, Any]:
