@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from planners.proposer import GoalProposer, Proposal
 from robot_skills.errors import InputError
@@ -18,6 +18,8 @@ from robot_skills.symbolic.model import GroundModel, ground
 from robot_skills.symbolic.search import NODE_BUDGET, SearchResult, Verdict, search, search_in_order
 from robot_skills.symbolic.verification import verify
 
+#: Finds a plan to a goal from a scene, with these skills.
+Solver: TypeAlias = Callable[[Formula, SceneGraph, Mapping[str, Skill]], SearchResult]
 LONGEST_COMMAND = 2_000
 _EXPLAIN_BUDGET = 2_000
 
@@ -68,12 +70,18 @@ class Planner:
         skills: the cards.
         proposer: turns commands into goals.
         budget: how many states the search may expand.
+        solver: who looks for the plan in the search's stead, as Fast Downward can
+            (`robot_skills.symbolic.pddl.fast_downward`).
     """
 
     def __init__(
-        self, skills: Mapping[str, Skill], proposer: GoalProposer, budget: int = NODE_BUDGET
+        self,
+        skills: Mapping[str, Skill],
+        proposer: GoalProposer,
+        budget: int = NODE_BUDGET,
+        solver: Solver | None = None,
     ) -> None:
-        self._skills, self._proposer, self._budget = skills, proposer, budget
+        self._skills, self._proposer, self._budget, self._solver = skills, proposer, budget, solver
 
     def plan(self, command: str, scene: SceneGraph) -> PlanResult:
         """Plan a command for a scene.
@@ -116,7 +124,10 @@ class Planner:
     ) -> tuple[tuple[SkillCall, ...], str | None, str | None]:
         """A plan, or a refusal; and a note."""
         model = ground(self._skills, scene)
-        result = search_in_order(model, goal, self._budget)
+        if self._solver is None:
+            result = search_in_order(model, goal, self._budget)
+        else:
+            result = self._solver(goal, scene, self._skills)
         if result.verdict is not Verdict.FOUND:
             return (), self._refusal(goal, model, result), None
         verification = verify(result.plan, goal, scene, self._skills)

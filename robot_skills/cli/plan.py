@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from robot_skills.cli.console import check_output, escape, make_console, write_json
+from robot_skills.cli.console import check_output, escape, make_console, whole_file, write_json
 from robot_skills.cli.tabletop import load_scene, look, tabletop
 from robot_skills.library import SkillLibrary
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from planners.planner import Planner, PlanResult
+    from robot_skills.logic import Formula
     from robot_skills.scene_graph import Entity, SceneGraph
     from robot_skills.skill import Skill
 
@@ -22,6 +23,7 @@ EXAMPLES = """\
 examples:
   robot-skills plan "put the red block in the drawer and close it" --scene datasets/scenes/demo.yaml
   robot-skills plan "stack the green block on the blue one" --seed 7 --json out/plan.json
+  robot-skills plan "put the ball in the bowl" --seed 3 --pddl out/task --solver fast-downward
   robot-skills plan "press the button" --planner openai --model NAME --base-url http://localhost:8080/v1
 """
 SOURCES = {"oracle": "oracle (simulator state)"}
@@ -43,6 +45,15 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     where.add_argument("--seed", metavar="N", type=int, default=0, help="of a sampled scene (default 0)")
     add_planner_options(parser)
     parser.add_argument("--library", metavar="DIR", type=Path, help="a skill library of your own")
+    parser.add_argument(
+        "--solver",
+        choices=("own", "fast-downward"),
+        default="own",
+        help="who looks for the plan to the goal (fast-downward needs the extra 'pddl')",
+    )
+    parser.add_argument(
+        "--pddl", metavar="DIR", type=Path, help="write domain.pddl and problem.pddl for other planners"
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
     parser.set_defaults(handler=handle)
 
@@ -68,11 +79,13 @@ def add_planner_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def make_planner(args: argparse.Namespace, skills: Mapping[str, Skill]) -> Planner:
+def make_planner(
+    args: argparse.Namespace, skills: Mapping[str, Skill], solver: Literal["own", "fast-downward"] = "own"
+) -> Planner:
     """Build the planner that the options ask for; weights are loaded at the first command.
 
     Raises:
-        InputError: there is no such back end, or its options do not suit it.
+        InputError: there is no such back end, its options do not suit it, or the solver is not installed.
     """
     from planners.chat import chat_model
     from planners.planner import Planner
@@ -81,16 +94,24 @@ def make_planner(args: argparse.Namespace, skills: Mapping[str, Skill]) -> Plann
 
     model = chat_model(args.planner, args.model, args.base_url)
     reader = TunedModel() if args.reader == "tuned" else args.reader
-    return Planner(skills, LanguageModelProposer(model, reader=reader))
+    proposer = LanguageModelProposer(model, reader=reader)
+    if solver == "own":
+        return Planner(skills, proposer)
+    from robot_skills.symbolic.pddl.fast_downward import driver, fast_downward
+
+    driver()  # says so at once where it is not installed
+    return Planner(skills, proposer, solver=fast_downward)
 
 
 def handle(args: argparse.Namespace) -> int:
     """Plan, show, report."""
     check_output(args.json)
+    check_output(args.pddl and args.pddl / "domain.pddl")
     from planners.planner import check_command
 
     check_command(args.command)
-    planner = make_planner(args, SkillLibrary.open(args.library).skills)
+    skills = SkillLibrary.open(args.library).skills
+    planner = make_planner(args, skills, args.solver)
     scene = load_scene(args.scene, args.seed)
     console = make_console()
     with tabletop(scene) as world:
@@ -99,8 +120,20 @@ def handle(args: argparse.Namespace) -> int:
     with console.status("Planning"):
         result = planner.plan(args.command, graph)
     show_result(console, result)
+    if args.pddl is not None and result.goal is not None:
+        write_pddl(args.pddl, skills, graph, result.goal)
     write_json(args.json, result.to_json())
     return 0 if result.verified else 2
+
+
+def write_pddl(folder: Path, skills: Mapping[str, Skill], graph: SceneGraph, goal: Formula) -> None:
+    """Write domain.pddl and problem.pddl into a folder."""
+    from robot_skills.symbolic.pddl.writer import write_task
+
+    task = write_task(skills, graph, goal)
+    for name, text in (("domain", task.domain), ("problem", task.problem)):
+        with whole_file(folder / f"{name}.pddl") as temporary:
+            temporary.write_text(text)
 
 
 def show_scene(console: Console, graph: SceneGraph) -> None:
@@ -148,5 +181,5 @@ def show_result(console: Console, result: PlanResult) -> None:
     if result.verified:
         steps = f"{len(result.plan)} step{'s' * (len(result.plan) != 1)}"
         console.print(f"[green]✓[/] {steps}, verified on the skills' cards")
-    who = result.proposal.proposer if result.proposal else ""
-    console.print(f"{result.seconds:.2f} s, goal proposed by {who}", style="dim", markup=False)
+    who = f", goal proposed by {result.proposal.proposer}" if result.proposal else ""
+    console.print(f"{result.seconds:.2f} s{who}", style="dim", markup=False)
