@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from robot_skills.cli.console import check_output, escape, make_console, write_json
 from robot_skills.cli.plan import add_planner_options, make_planner, show_result
-from robot_skills.cli.tabletop import load_scene, look, tabletop
+from robot_skills.cli.tabletop import (
+    PERCEPTIONS,
+    OracleSight,
+    Sight,
+    add_perception_option,
+    load_scene,
+    sight,
+    tabletop,
+)
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import Outcome, SkillCall, Status
 
@@ -34,11 +42,11 @@ examples:
   robot-skills run "open the drawer" --address auto    the skills that `robot-skills serve` keeps
   robot-skills run --seed 7 --local                    a conversation: commands one after another
 
-The planner's scene graph is read from the simulator's state. The skills see camera images, proprioception
-and language only.
+  robot-skills run "open the drawer" --perception camera    no simulator state anywhere
+
+The planner's scene graph is read from the simulator's state, or perceived with --perception camera. The
+skills see camera images, proprioception and language only.
 """
-#: Where the planner's scene graph comes from; the skills never see it.
-PERCEPTION = "oracle"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -61,6 +69,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     where.add_argument("--scene", metavar="FILE", type=Path, help="a scene file (YAML)")
     where.add_argument("--seed", metavar="N", type=int, default=0, help="of a sampled scene (default 0)")
     add_planner_options(parser)
+    add_perception_option(parser)
     skills = parser.add_argument_group("skills")
     skills.add_argument("--library", metavar="DIR", type=Path, help="a skill library of your own")
     place = skills.add_mutually_exclusive_group()
@@ -88,11 +97,12 @@ def handle(args: argparse.Namespace) -> int:
     planner = make_planner(args, library.skills)
     console = make_console()
     with tabletop(scene) as world:
+        eyes = sight(world, args.perception)
         with console.status("Planning"):
-            plan = planner.plan(args.command, look(world))
-        show_plan(console, plan)
+            plan = planner.plan(args.command, eyes.look())
+        show_plan(console, plan, args.perception)
         result = {**plan.to_json(), "outcomes": [], "replans": 0, "success": False, "video": None}
-        result |= {"perception": PERCEPTION, "scene": str(args.scene) if args.scene else None}
+        result |= {"perception": args.perception, "scene": str(args.scene) if args.scene else None}
         result["seed"] = None if args.scene else args.seed
         if not plan.verified:
             write_json(args.json, result)
@@ -101,7 +111,7 @@ def handle(args: argparse.Namespace) -> int:
         for call in calls:
             library.weights(call.skill)
         with skill_sources(library, calls, args.local, args.address, console) as sources:
-            run = Run(console, world, library, sources, plan)
+            run = Run(console, world, library, sources, plan, eyes)
             done = run.carry_out(args.video)
         result |= {**done.to_json(), "reason": done.reason, "run_seconds": round(run.seconds, 3)}
         result["summary"] = summary(done)
@@ -145,6 +155,7 @@ class Run:
         library: the skills.
         sources: name of a skill -> its policy.
         plan: verified.
+        eyes: what saw the scene that was planned for; None: the oracle.
 
     Attributes:
         preempt: set it, from any thread, to stop the arm, and the run with it.
@@ -159,8 +170,10 @@ class Run:
         library: SkillLibrary,
         sources: Callable[[str], ChunkSource],
         plan: PlanResult,
+        eyes: Sight | None = None,
     ) -> None:
         self._console, self._world, self._library = console, world, library
+        self._eyes = eyes or OracleSight(world)
         self._sources, self._plan = sources, plan
         self._done, self._total = 0, len(plan.plan)
         self.preempt, self.paced = threading.Event(), False
@@ -182,12 +195,12 @@ class Run:
         from robot_skills.symbolic.closed_loop import run_command
 
         assert self._plan.goal is not None
-        self._world.begin_command()
+        self._eyes.begin_command()
         return run_command(
             self._plan.goal,
             self._plan.plan,
             self._library.skills,
-            lambda: look(self._world),
+            self._eyes.look,
             self._execute,
             on_event=self._on_event,
         )
@@ -213,7 +226,7 @@ class Run:
 
         steps, skills = self._library.expand(call), self._library.skills
         return carry_out(
-            call, steps, self._step, lambda step: look(self._world).holds(skills[step.skill].goal(step))
+            call, steps, self._step, lambda step: self._eyes.look().holds(skills[step.skill].goal(step))
         )
 
     def _step(self, call: SkillCall) -> Outcome:
@@ -238,7 +251,7 @@ class Run:
                 skill,
                 call,
                 self._sources(call.skill),
-                goal_reached=lambda: look(self._world).holds(skill.goal(call)),
+                goal_reached=lambda: self._eyes.look().holds(skill.goal(call)),
                 preempt=self.preempt,
                 on_step=on_step,
             )
@@ -278,13 +291,12 @@ def stopping(preempt: threading.Event) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def show_plan(console: Console, plan: PlanResult) -> None:
+def show_plan(console: Console, plan: PlanResult, perception: str) -> None:
     """The plan, or why there is none, before anything moves; and who sees what."""
     show_result(console, plan)
     if plan.verified:
         console.print(
-            "The planner's scene graph is read from the simulator's state; "
-            "the skills see images, proprioception and language only.",
+            f"{PERCEPTIONS[perception]}; the skills see images, proprioception and language only.",
             style="dim",
         )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from robot_skills.cli.console import check_output, escape, make_console, write_json
 from robot_skills.cli.plan import make_planner, show_result, show_scene
-from robot_skills.cli.tabletop import load_scene, look, tabletop
+from robot_skills.cli.tabletop import Sight, load_scene, sight, tabletop
 from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import SkillCall, Status
@@ -86,7 +86,7 @@ def converse(args: argparse.Namespace, typed: Typed | None = None) -> int:
         raise InputError("--video films one command: give it as COMMAND.")
     check_output(args.json)
     from planners.dialogue.manager import Dialogue
-    from robot_skills.cli.run import PERCEPTION, skill_sources
+    from robot_skills.cli.run import skill_sources
 
     library = SkillLibrary.open(args.library)
     usable = {name: skill for name, skill in library.skills.items() if library.trained(name)}
@@ -97,13 +97,14 @@ def converse(args: argparse.Namespace, typed: Typed | None = None) -> int:
         tabletop(scene) as world,
         skill_sources(library, primitives, args.local, args.address, console) as sources,
     ):
-        talk = _Talk(console, world, library, sources, Dialogue(planner), typed or Typed(sys.stdin))
-        show_scene(console, look(world))
+        eyes = sight(world, args.perception)
+        talk = _Talk(console, world, library, sources, Dialogue(planner), typed or Typed(sys.stdin), eyes)
+        show_scene(console, eyes.look())
         console.print(HINT, style="dim")
         try:
             talk.hold()
         finally:
-            told: dict[str, Any] = {"turns": talk.turns, "perception": PERCEPTION}
+            told: dict[str, Any] = {"turns": talk.turns, "perception": args.perception}
             told |= {"scene": str(args.scene) if args.scene else None}
             write_json(args.json, told | {"seed": None if args.scene else args.seed})
     return 0
@@ -120,9 +121,10 @@ class _Talk:
         sources: Callable[[str], ChunkSource],
         dialogue: Dialogue,
         typed: Typed,
+        eyes: Sight,
     ) -> None:
         self._console, self._world, self._library = console, world, library
-        self._sources, self._dialogue, self._typed = sources, dialogue, typed
+        self._sources, self._dialogue, self._typed, self._eyes = sources, dialogue, typed, eyes
         self.turns: list[dict[str, Any]] = []
 
     def hold(self) -> None:
@@ -135,7 +137,7 @@ class _Talk:
             if line is None:
                 return
             with self._console.status("Planning"):
-                reply = self._dialogue.hear(line, look(self._world), _positions(self._world))
+                reply = self._dialogue.hear(line, self._eyes.look(), self._eyes.positions())
             if self._follow(line, reply).leave:
                 return
 
@@ -148,7 +150,7 @@ class _Talk:
             if reply.plan is None:
                 return reply
             done = self._carry_out(reply.plan)
-            reply = self._dialogue.ended(done.success, look(self._world))
+            reply = self._dialogue.ended(done.success, self._eyes.look())
             if reply.text or reply.plan:
                 self._note("", reply)
 
@@ -157,7 +159,7 @@ class _Talk:
         from robot_skills.cli.run import Run, show_end
 
         show_result(self._console, plan)
-        run = Run(self._console, self._world, self._library, self._sources, plan)
+        run = Run(self._console, self._world, self._library, self._sources, plan, self._eyes)
         run.paced = self._typed.live
 
         def hear(line: str) -> None:
@@ -185,9 +187,3 @@ class _Talk:
         plan = reply.plan.to_json() if reply.plan else {}
         question = None if reply.question is None else reply.question.text
         self.turns.append({"said": line, "reply": reply.text, "question": question, **plan})
-
-
-def _positions(world: TabletopWorld) -> dict[str, tuple[float, float]]:
-    """Where the loose things are, x forward and y left."""
-    bodies = world.state().bodies
-    return {name: (float(body.position[0]), float(body.position[1])) for name, body in bodies.items()}

@@ -55,9 +55,16 @@ class Perceiver:
         Raises:
             InputError: a camera is missing, or its picture has another size than the detector's.
         """
-        views, state = self._sense()
-        seen = sightings(self._detector.detect(views))
-        self.memory.update(seen, np.array(state[:3], float), float(state[-1]))
+        return self.perceive(self._sense())
+
+    def perceive(self, sensed: Sensed) -> SceneGraph:
+        """Take in what was sensed, and say what is believed now.
+
+        Raises:
+            InputError: as of `look`.
+        """
+        seen = sightings(self._detector.detect(sensed.views))
+        self.memory.update(seen, np.array(sensed.state[:3], float), float(sensed.state[-1]))
         return scene_graph(self.memory)
 
     def positions(self) -> dict[str, tuple[float, float]]:

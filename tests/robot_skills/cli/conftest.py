@@ -20,9 +20,17 @@ def experts(monkeypatch: pytest.MonkeyPatch) -> Substitute:
         original = run.Run.__init__
 
         def make(
-            self: run.Run, console: Any, world: Any, library: SkillLibrary, sources: Any, plan: Any
+            self: run.Run,
+            console: Any,
+            world: Any,
+            library: SkillLibrary,
+            sources: Any,
+            plan: Any,
+            *others: Any,
         ) -> None:
-            original(self, console, world, library, lambda name: kind(world, library.skill(name)), plan)
+            original(
+                self, console, world, library, lambda name: kind(world, library.skill(name)), plan, *others
+            )
 
         monkeypatch.setattr(run.Run, "__init__", make)
 
