@@ -107,7 +107,7 @@ def run_command(
     budgets: Budgets | None = None,
     costs: Costs = lambda scene: same_for_all,
     watch: Watch | None = None,
-    settle: Callable[[], None] = lambda: None,
+    withdraw: Callable[[bool], None] = lambda holding: None,
     ask: Callable[[str], bool] = lambda question: False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> RunResult:
@@ -128,12 +128,13 @@ def run_command(
         budgets: how often each answer is given.
         costs: what calls cost in a scene, for new plans.
         watch: what `execute` has the skills watched with, if it does.
-        settle: lets things come to rest before the scene is looked at again.
+        withdraw: after a failure, draws the arm back and lets things come to rest, before the scene is looked
+            at again; told whether something is in the hand.
         ask: tells the person what is wrong; true when she says that she has helped.
         on_event: told of every step, outcome, diagnosis and new plan.
     """
     run = _Run(goal, skills, observe_scene, execute, on_event)
-    run.use(budgets or Budgets(replans=MAX_REPLANS), costs, watch, settle, ask)
+    run.use(budgets or Budgets(replans=MAX_REPLANS), costs, watch, withdraw, ask)
     return run.finish(run.follow(tuple(plan)))
 
 
@@ -161,12 +162,12 @@ class _Run:
         budgets: Budgets,
         costs: Costs,
         watch: Watch | None,
-        settle: Callable[[], None],
+        withdraw: Callable[[bool], None],
         ask: Callable[[str], bool],
     ) -> None:
         """What is not part of the task itself."""
         self._budgets, self._costs, self._watch = budgets, costs, watch
-        self._settle, self._ask = settle, ask
+        self._withdraw, self._ask = withdraw, ask
 
     def follow(self, plan: tuple[SkillCall, ...]) -> str:
         """Carry out a plan and its successors; why it ended."""
@@ -233,10 +234,10 @@ class _Run:
     # Repairs ---------------------------------------------------------------------------------------
 
     def _passed(self, problem: Diagnosis) -> bool:
-        """Look again, where that may help: whether all is well now that things are at rest."""
+        """Draw back and look again, where that may help: whether all is well now that things are at rest."""
         if Answer.LOOK not in ANSWERS[problem.failure]:
             return False
-        self._settle()
+        self._withdraw(any(fact.predicate == "holding" for fact in self._scene.facts))
         self._scene = self._observe()
         if problem.failure is Failure.PRECONDITION_LOST:
             well = verify(self._left, self._goal, self._scene, self._skills).ok

@@ -29,7 +29,7 @@ class Failure(str, Enum):
 class Answer(str, Enum):
     """What can be done about a failure."""
 
-    LOOK = "look again"  # let things come to rest first
+    LOOK = "draw back and look again"  # let things come to rest first
     RESUME = "go on where the plan still works"  # the same step once more, or one that was done before
     DETOUR = "another skill first"  # that changes the thing's place or state and nothing the plan needs
     REPLAN = "a new plan"  # in which what failed is less likely to work

@@ -28,7 +28,7 @@ from sim.generative.placement import PlacementError
 from sim.generative.schema import check_schema
 from sim.generative.static import static_state
 from sim.generative.task import Step, Task
-from sim.generative.trial import Trial, attempt, replay, still
+from sim.generative.trial import Trial, attempt, replay
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.world import TabletopWorld
 
@@ -361,7 +361,7 @@ CELL = 0.11
 
 def _rest(world: TabletopWorld, steps: int = 10) -> None:
     for _ in range(steps):
-        world.act(still(world))
+        world.act(world.arm.still())
 
 
 def _untrue(task: Task, graph: SceneGraph) -> Iterator[str]:

@@ -12,7 +12,6 @@ from robot_skills.logic import Atom, Formula, Not
 from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 from sim.experts.expert import free_spot
 from sim.generative.goal import literals
-from sim.generative.trial import still
 from sim.tabletop import predicates
 from sim.tabletop.fixtures import DRAWER_GAP
 from sim.tabletop.oracle import scene_graph
@@ -55,7 +54,7 @@ def realise(world: TabletopWorld, wanted: SceneGraph) -> None:
         if atom.predicate == "holding":
             world.put_in_hand(atom.args[0])
     for _ in range(REST):
-        world.act(still(world))
+        world.act(world.arm.still())
 
 
 def spot(state: State, atom: Atom, wanted: SceneGraph) -> Array:

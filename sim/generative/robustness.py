@@ -30,7 +30,6 @@ from robot_skills.training.configuration import to_mapping
 from robot_skills.training.statistics import wilson_interval
 from sim.experts.demonstration import demonstrate_task
 from sim.generative.placement import PLAIN_TABLE
-from sim.generative.trial import still
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.scene import (
     CAMERAS,
@@ -257,7 +256,7 @@ class Late:
 
     def __init__(self, world: TabletopWorld, steps: int) -> None:
         self._world = world
-        self._still = still(world)
+        self._still = world.arm.still()
         self._queue = deque([self._still] * steps)
 
     @property

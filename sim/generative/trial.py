@@ -161,7 +161,7 @@ class Player:
 
     def still(self) -> None:
         """One control step without motion, the fingers as they are."""
-        self._act(still(self._world))
+        self._act(self._world.arm.still())
 
     def actions(self) -> Float:
         """All that were played, (T, 7)."""
@@ -171,8 +171,3 @@ class Player:
         self._on_step(action)
         self._actions.append(action)
         self._world.act(action)
-
-
-def still(world: TabletopWorld) -> NDArray[np.float32]:
-    """The action that moves nothing, (7,)."""
-    return np.array([0, 0, 0, 0, 0, 0, np.sign(world.arm.grip) or -1.0], np.float32)

@@ -117,6 +117,10 @@ class Arm:
         self.joints = np.array([self._client.getJointState(self.body, joint)[0] for joint in JOINTS])
         self.drive()
 
+    def still(self) -> Float:
+        """The action that moves nothing and leaves the fingers as they are, (7,)."""
+        return np.array([0, 0, 0, 0, 0, 0, np.sign(self.grip) or -1.0], np.float32)
+
     def drive(self) -> None:
         """Set the motors towards the commanded joints and grip; the grip's sign decides."""
         self._client.setJointMotorControlArray(

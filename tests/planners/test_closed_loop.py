@@ -215,13 +215,14 @@ def test_looking_again_once_things_are_at_rest_is_enough(skills: Mapping[str, Sk
         make_scene(OBJECTS), skills, {2: changed("not holding(red block)", "not on(red block, *)")}
     )
 
-    def settle() -> None:
+    def settle(holding: bool) -> None:
+        assert not holding
         if world.steps == 3:
             world.scene = changed("in(red block, drawer)")(world.scene)
 
     plan = plan_to(GOAL, world.scene, skills)
     assert plan is not None
-    result = run_command(GOAL, plan, skills, lambda: world.scene, world.execute, settle=settle)
+    result = run_command(GOAL, plan, skills, lambda: world.scene, world.execute, withdraw=settle)
     assert (result.success, told(result)) == (True, [(Failure.EFFECT_MISSING, Answer.LOOK)])
     assert names(result) == ["open", "pick", "place", "close"]
 

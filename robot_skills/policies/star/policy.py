@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robot_skills.policies.linear import Linear
-from robot_skills.policies.policy import Batch, Metrics, Stage, Texts
+from robot_skills.policies.policy import Batch, Metrics, PolicyInput, Stage, Texts
 from robot_skills.policies.sampling import keyed_uniform, pick
 from robot_skills.policies.star.config import StarConfig
 from robot_skills.policies.star.refiner import REFINERS
@@ -90,6 +90,25 @@ class StarPolicy(VisuomotorPolicy):
         reading = self._read(pixels, self.normalise_state(history), text, skill, None)
         chunk, end_logits, codes = self._play(reading, history)
         return self.restore_actions(chunk), end_logits.sigmoid(), codes
+
+    def certainty(self, inputs: Sequence[PolicyInput]) -> list[float]:
+        """How probable the likeliest codes of each input's chunk are to the model itself, in (0, 1].
+
+        Raises:
+            InputError: an observation lacks a camera, or has images or states of another size.
+        """
+        device = self._buffer("action_mean").device
+        pixels = {name: normalise(self._images(name, inputs).to(device)) for name in self.cameras}
+        state = self.normalise_state(self._histories(inputs).to(device))
+        text = [item.text for item in inputs]
+        with torch.inference_mode():
+            skill = self.skill_indices([item.skill for item in inputs])
+            codes = self._pick(self._read(pixels, state, text, skill, None), None, 0.0)
+            logits = self._read(pixels, state, text, skill, codes).logits
+            logs = [F.log_softmax(each, -1).gather(1, code[:, None]) for each, code in zip(
+                logits, codes.unbind(1), strict=True)]  # fmt: skip
+            chances: list[float] = torch.cat(logs, 1).sum(1).exp().tolist()
+        return chances
 
     # What the trainer asks --------------------------------------------------------------------------
 
