@@ -11,6 +11,7 @@ from planners.compact import Group, Literal
 from planners.phrasing.meaning import sample_literal, step_kind
 from planners.phrasing.nouns import Speaker
 from planners.phrasing.scenes import COLOURS, LOOSE
+from planners.phrasing.talk import Talker
 from planners.phrasing.templates import fill, phrases, slots
 from robot_skills.logic import Atom
 from robot_skills.scene_graph import SceneGraph
@@ -20,6 +21,8 @@ FILES = {
     "pressed": "pressed", "unpressed": "pressed", "moved": "moved", "tower": "tower", "off": "table",
 }  # fmt: skip
 TRIES = 40
+#: The "it" that is a thing of before: not that of "it's time" and "it would be nice".
+_THING = re.compile(r"\bit\b(?!'|,? (?:is|would|was|belongs|goes|had|has|will|should|must|might))")
 #: First words of imperatives that do not become "-ing" by themselves.
 _NOT_VERBS = frozenset(
     ["into", "in", "on", "inside", "lights", "be", "don't", "the", "a", "my", "your", "what", "do"]
@@ -54,10 +57,8 @@ class Author:
         return phrases(family)[section].draw(self.rng, self.held_out)
 
     def chatter(self, text: str) -> str:
-        """A command with talk before or after it."""
-        if self.rng.random() < 0.5:
-            return f"{self.phrase('additions', 'before')} {text}"
-        return f"{text}{self.rng.choice((' ', ', ', ', ', '. ', ' - '))}{self.phrase('additions', 'after')}"
+        """A command with talk before, after or within it."""
+        return Talker(self.rng, self.held_out).around(text, speaks_back(text))
 
     def say(self, item: Literal, style: str = "imp", named: bool = False) -> str | None:
         """A literal as an imperative, a state, a fact or a sentence of its own; `named` with its thing."""
@@ -76,7 +77,7 @@ class Author:
         if words is None or (named and not slots(template)):
             return None
         if len(item.groups[0].names) > 1 and item.groups[0].pick != 1:
-            template = re.sub(r"\bit\b", "them", template)
+            template = _THING.sub("them", template)
         return fill(template, words)
 
     def _lowering(self, item: Literal) -> str:
@@ -245,5 +246,21 @@ def _ing(verb: str) -> str:
 
 _IRREGULAR = {"lie": "lying", "be": "being"}
 _SINGLE = frozenset(
-    ["open", "reopen", "position", "deposit", "gather", "collect", "lower", "loosen", "deliver"]
+    [
+        "open",
+        "reopen",
+        "position",
+        "deposit",
+        "gather",
+        "collect",
+        "lower",
+        "loosen",
+        "deliver",
+        "abandon",
+        "widen",
+        "flatten",
+        "unfasten",
+        "surrender",
+        "entrust",
+    ]
 )

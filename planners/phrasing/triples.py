@@ -41,7 +41,8 @@ _Writer = Callable[[Author], "tuple[str, Answer] | None"]
 FAMILIES: dict[str, tuple[float, _Writer]] = {
     "plain": (30, steps.plain),
     "single": (30, steps.single),
-    "held": (3, steps.held_thing),
+    "held": (4, steps.held_thing),
+    "talked": (3, steps.talked),
     "chain": (18, steps.chain),
     "two places": (5, steps.two_places),
     "through": (2, steps.through),

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from planners.compact import Answer, Goal, Literal, literal
 from planners.phrasing.author import TRIES, Author, backwards, speaks_back
-from planners.phrasing.meaning import composed, feasible, sample_literal
+from planners.phrasing.meaning import composed, feasible, sample_literal, step_kind
+from planners.phrasing.scenes import LOOSE
+from planners.phrasing.talk import Talker
 from planners.phrasing.templates import fill
+from robot_skills.logic import Atom
 
 
 def single(author: Author) -> tuple[str, Answer] | None:
@@ -18,9 +21,11 @@ def single(author: Author) -> tuple[str, Answer] | None:
 
 
 def _single(author: Author, item: Literal) -> tuple[str, Answer] | None:
-    style = author.rng.choices(("imp", "state", "fact", "told"), (6, 1.3, 1, 2.6))[0]
+    style = author.rng.choices(("imp", "state", "fact", "told", "hint"), (6, 1.3, 1, 2.6, 2.4))[0]
     if style in ("state", "fact") and not item.positive:
         style = "told"
+    if style == "hint":
+        style = _hint(author, item)
     words = author.say(item, style)
     if words is None:
         return None
@@ -29,6 +34,21 @@ def _single(author: Author, item: Literal) -> tuple[str, Answer] | None:
     elif style in ("state", "fact"):
         words = fill(author.phrase("frames", style), {"S": words, "F": words})
     return words, Goal((item,))
+
+
+def _hint(author: Author, item: Literal) -> str:
+    """A section of hints, which complain of what is so or praise what might be; where none is right, "told".
+
+    "Nobody needs the drawer or the door gaping" asks for both: hints are for no free choice.
+    """
+    if not item.positive or any(group.pick for group in item.groups) or author.scene.holds(item.formula()):
+        return "told"
+    if step_kind(item, author.scene) != "table":
+        return "hint"
+    name = item.groups[0].names[0]
+    if Atom("holding", (name,)) in author.scene.facts and len(item.groups[0].names) == 1:
+        return author.rng.choice(("hint", "hint_held"))
+    return "hint_off" if author.base_of(name) and len(item.groups[0].names) == 1 else "hint"
 
 
 def plain(author: Author) -> tuple[str, Answer] | None:
@@ -74,10 +94,45 @@ def held_thing(author: Author) -> tuple[str, Answer] | None:
             break
     else:
         return None
-    if author.rng.random() < 0.5:
+    style = author.rng.choice(("imp", "imp", "imp", "held", "hint_held"))
+    if style == "imp" and author.rng.random() < 0.5:
         author.speaker.said.append(held[0])
-    words = author.say(item)
-    return None if words is None else (author.framed(words), Goal((item,)))
+    if style == "hint_held" and item.groups[-1].pick:
+        return None
+    words = author.say(item, style)
+    if words is None:
+        return None
+    return (words if style == "hint_held" else author.framed(words)), Goal((item,))
+
+
+def talked(author: Author) -> tuple[str, Answer] | None:
+    """A command, and something said of other things of the scene that asks for nothing."""
+    written = author.rng.choice((single, plain, chain))(author)
+    author.forget()
+    if written is None:
+        return None
+    text, goal = written
+    if not isinstance(goal, Goal) or speaks_back(text):
+        return None
+    used = {name for item in goal.literals for group in item.groups for name in group.names}
+    free = [entity for entity in author.scene.entities if entity.name not in used]
+    loose = [entity for entity in free if entity.kind in LOOSE]
+    fixtures = [entity for entity in free if entity.kind in ("drawer", "door")]
+    done = sample_literal(author.rng, author.scene)
+    if len(loose) < 2 or not fixtures or done is None:
+        return None
+    if used & {name for group in done.groups for name in group.names}:
+        return None
+    gerund = author.gerund(author.say(done) or "")
+    if gerund is None:
+        return None
+    first, second = author.rng.sample(loose, 2)
+    words = {"X": author.plainly(first.name), "Y": author.plainly(second.name), "G": gerund}
+    words |= {"K": author.speaker.word(f"{first.kind}s"), "F": author.plainly(fixtures[0].name)}
+    said = Talker(author.rng, author.held_out).line("of_things", words)
+    if author.rng.random() < 0.7:
+        return f"{said} {text}", goal
+    return f"{text.rstrip('.,?!')}. {said.rstrip('.?!')}", goal
 
 
 def chain(author: Author) -> tuple[str, Answer] | None:
