@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from robot_skills.cli.console import check_output, escape, make_console, whole_file, write_json
-from robot_skills.cli.tabletop import load_scene, look, tabletop
+from robot_skills.cli.tabletop import add_perception_option, load_scene, sight, tabletop
 from robot_skills.library import SkillLibrary
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ examples:
   robot-skills plan "put the ball in the bowl" --seed 3 --pddl out/task --solver fast-downward
   robot-skills plan "press the button" --planner openai --model NAME --base-url http://localhost:8080/v1
 """
-SOURCES = {"oracle": "oracle (simulator state)"}
+SOURCES = {"oracle": "oracle (simulator state)", "camera": "camera (two pictures)"}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -44,6 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     where.add_argument("--scene", metavar="FILE", type=Path, help="a scene file (YAML)")
     where.add_argument("--seed", metavar="N", type=int, default=0, help="of a sampled scene (default 0)")
     add_planner_options(parser)
+    add_perception_option(parser)
     parser.add_argument("--library", metavar="DIR", type=Path, help="a skill library of your own")
     parser.add_argument(
         "--solver",
@@ -115,7 +116,7 @@ def handle(args: argparse.Namespace) -> int:
     scene = load_scene(args.scene, args.seed)
     console = make_console()
     with tabletop(scene) as world:
-        graph = look(world)
+        graph = sight(world, args.perception).look()
     show_scene(console, graph)
     with console.status("Planning"):
         result = planner.plan(args.command, graph)
