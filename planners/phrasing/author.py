@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 
 from planners.compact import Group, Literal
 from planners.phrasing.meaning import sample_literal, step_kind
@@ -60,8 +62,13 @@ class Author:
         """A command with talk before, after or within it."""
         return Talker(self.rng, self.held_out).around(text, speaks_back(text))
 
-    def say(self, item: Literal, style: str = "imp", named: bool = False) -> str | None:
-        """A literal as an imperative, a state, a fact or a sentence of its own; `named` with its thing."""
+    def say(
+        self, item: Literal, style: str = "imp", named: bool = False, shown: Mapping[str, str] | None = None
+    ) -> str | None:
+        """A literal as an imperative, a state, a fact or a sentence of its own.
+
+        `named`: with its thing. `shown`: words for slots that are already chosen, which have to be said.
+        """
         kind = step_kind(item, self.scene)
         section = ("off" if style == "imp" else "off_told") if kind == "unpressed" else style
         if kind == "table" and style == "imp":
@@ -73,8 +80,8 @@ class Author:
             template = self.phrase(FILES[kind], section)
         else:
             return None
-        words = self.words_for(item, kind)
-        if words is None or (named and not slots(template)):
+        words = self.words_for(item, kind, shown or {})
+        if words is None or (named and not slots(template)) or not {*(shown or {})} <= {*slots(template)}:
             return None
         if len(item.groups[0].names) > 1 and item.groups[0].pick != 1:
             template = _THING.sub("them", template)
@@ -94,18 +101,20 @@ class Author:
         stands = [f.args[1] for f in self.scene.facts if f.predicate == "on" and f.args[0] == name]
         return stands[0] if stands and stands[0] != "table" else None
 
-    def words_for(self, item: Literal, kind: str) -> dict[str, str] | None:
+    def words_for(
+        self, item: Literal, kind: str, chosen: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, str] | None:
         """Words for the slots of a construction of a kind; None where something cannot be named."""
         group = item.groups[0]
         if kind in ("open", "closed", "pressed", "unpressed"):
-            shown = self._pronoun(group) or self._fixtures(group)
+            shown = chosen.get("F") or self._pronoun(group) or self._fixtures(group)
             lamp = self.speaker.word("lamp") if group.names == ("button",) and " " in shown else shown
             if self.speaker.plain and group.names == ("button",):
                 lamp = self.rng.choice(("the light", "the lamp", "the button"))
             self.speaker.said.append(group.names[-1])
             return {"F": shown, "L": lamp}
-        place = self._pronoun(item.groups[1]) if kind in ("in", "on") else None
-        shown = self._pronoun(group) or self.speaker.group(group) or ""
+        place = chosen.get("Y") or (self._pronoun(item.groups[1]) if kind in ("in", "on") else None)
+        shown = chosen.get("X") or self._pronoun(group) or self.speaker.group(group) or ""
         if not shown:
             return None
         several = len(group.names) > 1 and group.pick != 1
@@ -113,7 +122,7 @@ class Author:
         words |= {"G": "go" if several else "goes", "E": "belong" if several else "belongs"}
         words |= {"T": self.speaker.word("table"), "D": ""}
         base = self.base_of(group.names[0])
-        if base:
+        if base and kind not in ("in", "on"):
             words["Y"] = self.speaker.one(base)
         if kind in ("in", "on"):
             place = place or self.speaker.group(item.groups[1])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from planners.compact import Group, Literal, literal
-from planners.phrasing.nouns import Speaker
+from planners.phrasing.nouns import NUMBERS, Speaker
 from planners.phrasing.scenes import COLOURS, LOOSE
+from planners.phrasing.templates import fill
 from robot_skills.logic import Atom
 
 
@@ -21,6 +23,8 @@ class Condition:
         words: for the slots of both.
         true: whether it is so in the scene.
         likely: steps that people make depend on it.
+        subject: what "it" means in what follows; empty where nothing in the scene is it.
+        speaks_of: whether what follows may call the subject "it", there or not.
     """
 
     section: str
@@ -28,19 +32,71 @@ class Condition:
     words: Mapping[str, str]
     true: bool
     likely: tuple[Literal, ...] = ()
+    subject: str = ""
+    speaks_of: bool = False
 
     def denied(self) -> Condition:
-        """The opposite condition."""
-        return replace(self, section=self.opposite, opposite=self.section, true=not self.true)
+        """The opposite condition; nothing is "it" any more."""
+        other = replace(self, section=self.opposite, opposite=self.section, true=not self.true)
+        return replace(other, subject="", speaks_of=False)
+
+    def clause(self, speaker: Speaker) -> str:
+        """The condition in words."""
+        said = fill(speaker.phrase("conditions", self.section), self.words)
+        return re.sub(r"\ba (?=[aeiou])", "an ", said)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Two conditions: both of them, or one at least."""
+
+    parts: tuple[Condition, Condition]
+    every: bool
+    likely: tuple[Literal, ...] = field(default=())
+
+    @property
+    def true(self) -> bool:
+        """Whether it is so in the scene."""
+        return (all if self.every else any)(part.true for part in self.parts)
+
+    def denied(self) -> Joined:
+        """The opposite, after De Morgan."""
+        first, second = self.parts
+        return Joined((first.denied(), second.denied()), not self.every)
+
+    def clause(self, speaker: Speaker) -> str:
+        """Both conditions in words."""
+        first, second = (part.clause(speaker) for part in self.parts)
+        if not self.every:
+            return f"{first} or {second}"
+        return f"{first}{speaker.rng.choice((' and ', ' and ', ' and ', ' and also ', ' while '))}{second}"
 
 
 def draw_condition(speaker: Speaker) -> Condition | None:
     """A condition on a fixture, or on where things are; None where the scene has nothing for the draw."""
-    ways = (_fixture, _fixture, _fixture, _empty, _holding, _exists, _clear, _placed, _placed)
+    ways = (
+        _fixture, _fixture, _fixture, _empty, _empty, _holding, _held, _exists, _exists, _clear, _clear,
+        _placed, _placed, _fixtures, _number, _all_in,
+    )  # fmt: skip
     drawn = speaker.rng.choice(ways)(speaker)
     if drawn is not None and speaker.rng.random() < 0.4:
         return drawn.denied()
     return drawn
+
+
+def draw_joined(speaker: Speaker) -> Joined | None:
+    """This and that, this or that."""
+    pair = draw_pair(speaker)
+    return None if pair is None else Joined(pair, speaker.rng.random() < 0.65)
+
+
+def draw_pair(speaker: Speaker) -> tuple[Condition, Condition] | None:
+    """Two conditions that are not about the same."""
+    first, second = draw_condition(speaker), draw_condition(speaker)
+    if first is None or second is None:
+        return None
+    same = second.section in (first.section, first.opposite) and first.likely == second.likely
+    return None if same else (first, second)
 
 
 def _fixture(speaker: Speaker) -> Condition | None:
@@ -63,6 +119,19 @@ def _fixture(speaker: Speaker) -> Condition | None:
     return found
 
 
+def _fixtures(speaker: Speaker) -> Condition | None:
+    """The drawer and the door together."""
+    names = [each.name for each in speaker.scene.tagged("openable")]
+    if len(names) != 2 or any(Atom("ajar", (name,)) in speaker.scene.facts for name in names):
+        return None
+    speaker.rng.shuffle(names)
+    words = {"F": speaker.fixture(names[0]), "F2": speaker.fixture(names[1])}
+    is_open = [Atom("open", (name,)) in speaker.scene.facts for name in names]
+    if speaker.rng.random() < 0.5:
+        return Condition("bothopen", "notbothopen", words, all(is_open))
+    return Condition("bothclosed", "notbothclosed", words, not any(is_open))
+
+
 def _empty(speaker: Speaker) -> Condition | None:
     places = [each.name for each in speaker.scene.tagged("container")]
     if not places:
@@ -73,15 +142,48 @@ def _empty(speaker: Speaker) -> Condition | None:
 
 
 def _holding(speaker: Speaker) -> Condition:
-    held = any(fact.predicate == "holding" for fact in speaker.scene.facts)
-    return Condition("holding", "handempty", {}, held)
+    held = [fact.args[0] for fact in speaker.scene.facts if fact.predicate == "holding"]
+    return Condition("holding", "handempty", {}, bool(held), (), held[0] if held else "", True)
+
+
+def _held(speaker: Speaker) -> Condition | None:
+    """This very thing in the hand."""
+    movable = [each.name for each in speaker.scene.tagged("graspable")]
+    held = [name for name in movable if Atom("holding", (name,)) in speaker.scene.facts]
+    name = held[0] if held and speaker.rng.random() < 0.5 else speaker.rng.choice(movable)
+    words = {"X": speaker.plainly(name)}
+    speaker.said.append(name)
+    return Condition("held", "notheld", words, name in held, (), name, True)
 
 
 def _exists(speaker: Speaker) -> Condition:
     kind, colour = speaker.rng.choice(LOOSE), speaker.rng.choice((*COLOURS, None))
-    shown = speaker.described(kind, colour, None)
-    words = {"S": shown, "K": f"{shown}s"}
-    return Condition("exists", "missing", words, bool(speaker.fitting(kind, colour)))
+    words = {
+        "S": speaker.described(kind, colour, None), "K": speaker.described(kind, colour, None, several=True)
+    }  # fmt: skip
+    there = speaker.fitting(kind, colour)
+    subject = there[0] if len(there) == 1 else ""
+    spoken = kind != "bowl" and len(there) < 2
+    return Condition("exists", "missing", words, bool(there), (), subject, spoken)
+
+
+def _number(speaker: Speaker) -> Condition:
+    """So many of a kind, or fewer."""
+    kind, number = speaker.rng.choice(LOOSE[:3]), speaker.rng.randint(2, 4)
+    words = {"K": speaker.word(f"{kind}s"), "N": NUMBERS[number]}
+    return Condition("atleast", "fewer", words, len(speaker.fitting(kind)) >= number)
+
+
+def _all_in(speaker: Speaker) -> Condition | None:
+    """All of a kind in one place."""
+    kind = speaker.rng.choice(LOOSE[:3])
+    names, places = speaker.fitting(kind), [each.name for each in speaker.scene.tagged("container")]
+    if len(names) < 2 or not places:
+        return None
+    place = speaker.rng.choice(places)
+    words = {"K": speaker.word(f"{kind}s"), "S": speaker.word(kind), "Y": speaker.plainly(place)}
+    inside = all(Atom("in", (name, place)) in speaker.scene.facts for name in names)
+    return Condition("allin", "notallin", words, inside)
 
 
 def _clear(speaker: Speaker) -> Condition | None:
@@ -89,9 +191,11 @@ def _clear(speaker: Speaker) -> Condition | None:
     if not places:
         return None
     place = speaker.rng.choice(places)
-    return Condition(
-        "free", "occupied", {"Y": speaker.one(place)}, speaker.scene.true(Atom("clear", (place,)))
-    )
+    above = [fact.args[0] for fact in speaker.scene.facts if fact.predicate == "on" and fact.args[1] == place]
+    words = {"Y": speaker.one(place)}
+    if speaker.rng.random() < 0.5:
+        return Condition("free", "occupied", words, not above)
+    return Condition("occupied", "free", words, bool(above), (), above[0] if above else "", True)
 
 
 def _placed(speaker: Speaker) -> Condition | None:
@@ -103,4 +207,7 @@ def _placed(speaker: Speaker) -> Condition | None:
         return None
     thing, place = rng.choice(so) if so and rng.random() < 0.6 else rng.choice(could)
     words = {"X": speaker.one(thing), "Y": speaker.one(place)}
-    return Condition(relation, f"not{relation}", words, Atom(relation, (thing, place)) in facts)
+    so_now = Atom(relation, (thing, place)) in facts
+    if relation == "on":
+        speaker.said.append(thing)  # "if X is on Y, push it": X is meant
+    return Condition(relation, f"not{relation}", words, so_now)

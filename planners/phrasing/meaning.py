@@ -108,6 +108,26 @@ def sample_literal(rng: random.Random, scene: SceneGraph, kind: str | None = Non
     return None
 
 
+def step_about(
+    rng: random.Random, scene: SceneGraph, thing: str, kinds: Sequence[str] = ("in", "on", "holding", "moved")
+) -> Literal | None:
+    """A step of one of some kinds with this one thing; None where none is feasible."""
+    for kind in rng.sample(list(kinds), len(kinds)):
+        fits = [f.args for f in scene.facts if f.predicate == "fits" and f.args[:2] == (thing, kind)]
+        places = sorted(args[2] for args in fits)
+        if kind == "moved":
+            drawn = literal("moved", thing, rng.choice(DIRECTIONS))
+        elif kind == "holding":
+            drawn = literal("holding", thing)
+        elif places:
+            drawn = literal(kind, thing, rng.choice(places))
+        else:
+            continue
+        if feasible((drawn,), scene):
+            return drawn
+    return None
+
+
 def step_kind(item: Literal, scene: SceneGraph) -> str:
     """Which of `KINDS_OF_STEP` a literal is, as words are chosen by."""
     if item.predicate == "on" and item.groups[1].names == ("table",):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from planners.compact import WORDED, Answer, Refuse, spans
 from planners.phrasing.author import Author
-from planners.phrasing.families import questions, refusals, steps, turns
+from planners.phrasing.families import conditionals, questions, refusals, steps, turns
 from planners.phrasing.noise import MARK, noisy
 from planners.phrasing.scenes import sample_scene
 from robot_skills.scene_graph import SceneGraph
@@ -46,7 +46,12 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
     "chain": (18, steps.chain),
     "two places": (5, steps.two_places),
     "through": (2, steps.through),
-    "condition": (11, turns.condition),
+    "condition": (10, conditionals.condition),
+    "joined condition": (2, conditionals.joined_condition),
+    "condition on it": (2.5, conditionals.about_it),
+    "nested condition": (1.5, conditionals.nested),
+    "two conditions": (2.5, conditionals.each_if),
+    "place by condition": (2.5, conditionals.elsewhere),
     "addition": (5, turns.addition),
     "left open": (1, turns.left_open),
     "correction": (3.5, turns.correction),

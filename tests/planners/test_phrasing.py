@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -25,7 +26,8 @@ from planners.compact import (
     spans,
 )
 from planners.phrasing.author import Author
-from planners.phrasing.conditions import draw_condition
+from planners.phrasing.conditions import draw_condition, draw_joined
+from planners.phrasing.families.conditionals import about_it, condition, each_if
 from planners.phrasing.meaning import composed, feasible
 from planners.phrasing.noise import MARK, noisy
 from planners.phrasing.nouns import Speaker
@@ -219,7 +221,58 @@ def test_conditions_are_looked_up(facts: list[str], holds: bool) -> None:
     assert on_fixtures[0].denied().denied() == on_fixtures[0]
 
 
-PLAIN_CONDITION = re.compile(r"(if|when) (the )?drawer is open,? (?!.*(\bif\b|otherwise|else|not|but))")
+def test_joined_conditions_are_denied_after_de_morgan() -> None:
+    seen = set()
+    for number in range(200):
+        rng = random.Random(number)
+        drawn = draw_joined(Speaker(sample_scene(rng), rng))
+        if drawn is None:
+            continue
+        one, other = (part.true for part in drawn.parts)
+        assert drawn.true is ((one and other) if drawn.every else (one or other))
+        assert drawn.denied().true is not drawn.true
+        assert drawn.denied().denied() == replace(drawn, parts=drawn.denied().denied().parts)
+        seen.add((drawn.every, drawn.true))
+    assert len(seen) == 4
+
+
+FIXTURE_STATE = re.compile(
+    r"\b(drawer|door) (?:is|has been|was) (?:still |already )?(open|opened|closed|shut)\b"
+)
+
+
+def test_two_conditions_decide_each_on_its_own() -> None:
+    """As many things are to be done as conditions hold, read from the words by themselves."""
+    author = Author(make_scene(("red block", "blue ball", "white bowl"), ["open(drawer)"]), random.Random(5))
+    read = 0
+    for _ in range(4_000):
+        text, answer = each_if(author) or ("", None)
+        states = FIXTURE_STATE.findall(text)
+        if len(states) == 2 and states[0][0] != states[1][0] and re.match("(if|in case|when) ", text):
+            so = [(fixture == "drawer") == (state in ("open", "opened")) for fixture, state in states]
+            always = not re.search(r"(if|in case|when|that) .*(if|in case|when|that) ", text)
+            assert isinstance(answer, Goal)
+            assert always or len(answer.literals) == sum(so), text
+            read += 1
+    assert read
+
+
+def test_it_is_what_the_condition_speaks_of() -> None:
+    author = Author(
+        make_scene(("red block", "blue ball", "white bowl"), ["holding(blue ball)"]), random.Random(6)
+    )
+    held = re.compile(r"if you('re| are) holding something,? (?!.*(otherwise|else|if|\bor\b|not\b|nothing))")
+    written = [each for _ in range(4_000) if (each := about_it(author)) and held.match(each[0])]
+    assert written
+    for text, answer in written:
+        assert isinstance(answer, Goal), text
+        assert answer.literals[0].groups[0].names == ("blue ball",), text
+
+
+PLAIN_CONDITION = re.compile(
+    r"(if|when|in case|whenever|provided|assuming|as long as) (the |that )?(drawer|door|hatch|gate|panel) "
+    r"is (already |still |wide )?open,? (?!.*(\bif\b|otherwise|else|not|but|\bor\b|\band\b))"
+)
 
 
 def test_a_condition_decides_the_answer() -> None:
@@ -227,9 +280,9 @@ def test_a_condition_decides_the_answer() -> None:
     answers = []
     for facts in ([], ["open(drawer)", "open(door)", "pressed(button)"]):
         author = Author(make_scene(("red block", "blue ball", "white bowl"), facts), random.Random(3))
-        written = [write(author, "condition") for _ in range(1_500)]
-        plain = [t for t in written if t and PLAIN_CONDITION.match(t.command)]
-        answers += [(bool(facts), isinstance(t.answer, Goal) and bool(t.answer.literals)) for t in plain]
+        written = [each for _ in range(2_500) if (each := condition(author))]
+        plain = [answer for text, answer in written if PLAIN_CONDITION.match(text)]
+        answers += [(bool(facts), isinstance(answer, Goal) and bool(answer.literals)) for answer in plain]
     assert {so for so, _ in answers} == {True, False}
     assert all(so == acts for so, acts in answers)
 

@@ -1,12 +1,11 @@
-"""Commands with a turn: a condition, something to be left alone, a correction, a part that is refused."""
+"""Commands with a turn: something to be left alone, a correction, a part that is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from planners.compact import Answer, Goal, Literal, Refuse, literal
-from planners.phrasing.author import FILES, Author, first_of, speaks_back
-from planners.phrasing.conditions import Condition, draw_condition
+from planners.phrasing.author import FILES, Author, speaks_back
 from planners.phrasing.families.refusals import cannot, missing, no_place, no_skill, question
 from planners.phrasing.meaning import feasible, sample_literal, step_kind
 from planners.phrasing.noise import MARK
@@ -28,37 +27,6 @@ _SWAPS = (
     "WswapW the positions of X and Y", "make X and Y Wchange placesW", "X and Y should Wswap placesW",
     "WreplaceW X with Y and vice versa", "WexchangeW X for Y",
 )  # fmt: skip
-
-
-def condition(author: Author) -> tuple[str, Answer] | None:
-    """If, unless, otherwise: looked up in the scene as it is."""
-    drawn = draw_condition(author.speaker)
-    then, other = sample_literal(author.rng, author.scene), sample_literal(author.rng, author.scene)
-    if drawn is None or then is None or other is None:
-        return None
-    if drawn.likely and author.rng.random() < 0.6:
-        undone = [each for each in drawn.likely if not drawn.true or not author.scene.holds(each.formula())]
-        then = author.rng.choice(undone or drawn.likely)
-        if author.rng.random() < 0.7:
-            other = author.rng.choice(drawn.likely)
-    shape = author.rng.choices(("then", "unless", "else"), (4, 2, 4))[0]
-    template = author.phrase("conditions", shape)
-    condition, words = _clause(author, drawn), author.say(then)
-    negated, otherwise = _clause(author, drawn.denied()), author.say(other) if shape == "else" else ""
-    if words is None or otherwise is None:
-        return None
-    if speaks_back(words) and first_of(template, "A") < first_of(template, "CN"):
-        return None
-    turned = shape == "else" and first_of(template, "B") < first_of(template, "A")
-    if turned and (speaks_back(words) or speaks_back(otherwise)):
-        return None
-    filled = {"C": condition, "N": negated, "A": words, "B": otherwise}
-    goal = (then,) if drawn.true else (other,) if shape == "else" else ()
-    return fill(template, filled), Goal(goal)
-
-
-def _clause(author: Author, condition: Condition) -> str:
-    return fill(author.phrase("conditions", condition.section), condition.words)
 
 
 def addition(author: Author) -> tuple[str, Answer] | None:
