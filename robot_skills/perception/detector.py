@@ -1,9 +1,9 @@
 """A small convolutional network that finds things in pictures of calibrated cameras.
 
-The pictures lie side by side in one input. Every fourth pixel there is a cell, with a heat for each kind of
-thing (its middle is here: Zhou et al. 2019, "Objects as points") and, for each group of kinds, what a thing
-there is like. Beside the colours the network is told where each cell's ray meets the table, how large a pixel
-is there and how the ray leans, so that it need not learn where the cameras are.
+The pictures lie side by side in one input. Every fourth pixel there is a cell with, for each group of kinds,
+a heat (the middle of such a thing is here: Zhou et al. 2019, "Objects as points") and what the thing is like.
+Beside the colours the network is told where each cell's ray meets the table, how large a pixel is there and
+how the ray leans, so that it need not learn where the cameras are.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class DetectorConfig:
     def features(self) -> tuple[tuple[str, int], ...]:
         """What is said of a thing of each group, and in how many channels."""
         return (
+            ("kind", max(map(len, self.catalogue.groups))),
             ("colour", len(self.catalogue.colours)),
             ("place", len(PLACES)),
             ("size", 1),
@@ -97,12 +98,12 @@ class DetectorConfig:
 
 
 class DetectorNetwork(nn.Module):
-    """Canvas to cells: heats (B, kinds, h, w) as logits, and features (B, groups, F, h, w)."""
+    """Canvas to cells: heats (B, groups, h, w) as logits, and features (B, groups, F, h, w)."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth = config.channels
-        self.kinds, self.groups = len(config.catalogue.kinds), len(config.catalogue.groups)
+        self.groups = len(config.catalogue.groups)
         self.stem = nn.Sequential(_layer(3, half, 5, 2), _layer(half, quarter, 3, 2))
         self.join = _layer(quarter + RAY_FEATURES, quarter)
         self.down = nn.Sequential(_layer(quarter, eighth, 3, 2), _layer(eighth, eighth))
@@ -113,12 +114,12 @@ class DetectorNetwork(nn.Module):
         self.from_down, self.out = nn.Conv2d(eighth, quarter, 1), _layer(quarter, quarter)
         count = sum(size for _, size in config.features)
         self.head = nn.Sequential(
-            _layer(quarter, config.head), nn.Conv2d(config.head, self.kinds + self.groups * count, 1)
+            _layer(quarter, config.head), nn.Conv2d(config.head, self.groups * (1 + count), 1)
         )
         last = self.head[1]
         assert isinstance(last, nn.Conv2d)
         assert last.bias is not None
-        nn.init.constant_(last.bias[: self.kinds], -4.0)  # there is something in few cells
+        nn.init.constant_(last.bias[: self.groups], -4.0)  # there is something in few cells
 
     def forward(self, pixels: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
         """Look at canvases.
@@ -131,7 +132,7 @@ class DetectorNetwork(nn.Module):
         middle = self.down(fine)
         middle = self.up(middle + F.interpolate(self.from_deep(self.deep(middle)), scale_factor=2.0))
         out = self.head(self.out(fine + F.interpolate(self.from_down(middle), scale_factor=2.0)))
-        heats, features = out.split([self.kinds, out.shape[1] - self.kinds], 1)
+        heats, features = out.split([self.groups, out.shape[1] - self.groups], 1)
         return heats, features.unflatten(1, (self.groups, -1))
 
 
@@ -264,7 +265,7 @@ class Detector:
         found = [
             detection
             for group in range(self.network.groups)
-            for detection in self._peaks(heats[0].sigmoid(), features[0, group], group, views)
+            for detection in self._peaks(heats[0, group].sigmoid(), features[0, group], group, views)
         ]
         return sorted(found, key=lambda each: -each.score)
 
@@ -272,17 +273,15 @@ class Detector:
         self, heats: Tensor, features: Tensor, group: int, views: Mapping[str, View]
     ) -> list[Detection]:
         """The peaks of a group, one at most for each colour (each kind, of furniture) within two cells."""
-        catalogue = self.config.catalogue
-        kinds = [catalogue.kinds.index(kind) for kind in catalogue.groups[group]]
         named = self.config.named(features)
-        likely = named["colour"].softmax(0)
-        apart = heats[kinds] if group == FIXED else heats[kinds].amax(0) * (likely == likely.amax(0))
+        likely = named["kind" if group == FIXED else "colour"]
+        apart = heats * (likely == likely.amax(0))
         peak = F.max_pool2d(apart[None], 5, 1, 2)[0] == apart
         cells = (peak & (apart > self.config.threshold)).any(0).nonzero().tolist()
         return [
             detection
             for row, column in cells
-            if (detection := self._read(heats[kinds], named, group, (row, column), views)) is not None
+            if (detection := self._read(heats, named, group, (row, column), views)) is not None
         ]
 
     def _read(
@@ -302,16 +301,16 @@ class Detector:
         pixel = (
             np.array([column * STRIDE - start, row * STRIDE], float) + STRIDE * at["offset"].double().numpy()
         )
-        heat = heats[:, row, column].double().numpy()
+        kinds = at["kind"][: len(self.config.catalogue.groups[group])]
         pinhole = views[camera].camera
         ray = pinhole.rays(pixel)
         if ray[2] > -0.05:  # it rises: there is no table where it goes
             return None
         return Detection(
             camera=camera,
-            score=float(heat.max()),
+            score=float(heats[row, column]),
             group=group,
-            kinds=heat / heat.sum(),
+            kinds=kinds.softmax(0).double().numpy(),
             colours=at["colour"].softmax(0).double().numpy(),
             places=at["place"].softmax(0).double().numpy(),
             large=float(at["size"].sigmoid()),

@@ -156,9 +156,12 @@ class Memory:
                 self.things[index] = self._dropped(thing, tool)
 
     def _see_fixtures(self, seen: Sequence[Sighting]) -> None:
-        shift = 0.0
-        for sighting in seen:
+        shift, shown = 0.0, set[str]()
+        for sighting in seen:  # the surest first
             kind = self.catalogue.fixtures[int(sighting.kinds.argmax())]
+            if kind in shown:
+                continue
+            shown.add(kind)
             if kind in self.fixtures or sighting.score > BELIEVED:
                 now = Fixture(sighting.position, sighting.share, sighting.lit)
                 if kind == DRAWER and kind in self.fixtures:

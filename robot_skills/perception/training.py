@@ -44,7 +44,7 @@ class DetectorTraining:
         seed: of weights and batches.
     """
 
-    steps: int = 2400
+    steps: int = 2000
     batch: int = 16
     learning_rate: float = 3e-3
     jitter: float = 0.12
@@ -57,7 +57,16 @@ class DetectorTraining:
 
 
 #: Of the losses: a share or a height that is off by little matters more than its size in a mean.
-WEIGHTS = {"colour": 0.5, "place": 0.5, "size": 0.5, "offset": 1.0, "height": 1.0, "share": 3.0, "lit": 0.3}
+WEIGHTS = {
+    "kind": 1.0,
+    "colour": 0.5,
+    "place": 0.5,
+    "size": 0.3,
+    "offset": 1.0,
+    "height": 1.0,
+    "share": 3.0,
+    "lit": 0.3,
+}
 
 
 class Looks(NamedTuple):
@@ -167,12 +176,12 @@ def heat_loss(config: DetectorConfig, heats: Tensor, things: Tensor) -> Tensor:
 
     Args:
         config: of the detector.
-        heats: (B, kinds, h, w) logits.
+        heats: (B, groups, h, w) logits.
         things: (B, M, 12); where a thing is not surely seen, its group's heats are left open.
     """
     height, width = heats.shape[-2:]
     target, weight = torch.zeros(heats.shape), torch.ones(heats.shape)
-    group_of = torch.tensor([config.catalogue.group(kind) for kind in config.catalogue.kinds])
+    group_of, _ = kinds_in_groups(config)
     steps = torch.arange(-AROUND, AROUND + 1)
     offsets = torch.cartesian_prod(steps, steps)
     faded = torch.exp(-(offsets**2).sum(1) / (2 * SIGMA**2))
@@ -185,15 +194,12 @@ def heat_loss(config: DetectorConfig, heats: Tensor, things: Tensor) -> Tensor:
         keep = inside & (sure == known)[:, None]
         which, around = keep.nonzero(as_tuple=True)
         y, x = cells[which, around].unbind(1)
-        kind = rows[which, KIND].long()
+        group = group_of[rows[which, KIND].long()]
         if known:
-            flat = ((image[which] * heats.shape[1] + kind) * height + y) * width + x
+            flat = ((image[which] * heats.shape[1] + group) * height + y) * width + x
             target.view(-1).scatter_reduce_(0, flat, faded[around], "amax")
         else:
-            same = group_of[kind][:, None] == group_of
-            for each in range(heats.shape[1]):
-                hit = same[:, each]
-                weight[image[which][hit], each, y[hit], x[hit]] = 0.0
+            weight[image[which], group, y, x] = 0.0
     positive = target > 0.999
     likely = heats.sigmoid().clamp(1e-4, 1 - 1e-4)
     found = -((1 - likely) ** 2) * likely.log() * positive
@@ -212,13 +218,15 @@ def feature_losses(config: DetectorConfig, features: Tensor, things: Tensor) -> 
     height, width = features.shape[-2:]
     image, place = (things[..., SURE] > 0).nonzero(as_tuple=True)
     rows = things[image, place]
-    group_of = torch.tensor([config.catalogue.group(kind) for kind in config.catalogue.kinds])
+    group_of, place_of = kinds_in_groups(config)
     position = torch.stack([rows[:, U], rows[:, V]], 1) / STRIDE
     cell = position.long()
     column, row = cell[:, 0].clamp(max=width - 1), cell[:, 1].clamp(max=height - 1)
-    at = features[image, group_of[rows[:, KIND].long()], :, row, column]
+    kind = rows[:, KIND].long()
+    at = features[image, group_of[kind], :, row, column]
     named = config.named(at, 1)
     return {
+        "kind": _class_loss(named["kind"], place_of[kind]),
         "colour": _class_loss(named["colour"], rows[:, COLOUR].long()),
         "place": _class_loss(named["place"], rows[:, PLACE].long()),
         "size": _chance_loss(named["size"], rows[:, SIZE]),
@@ -227,6 +235,13 @@ def feature_losses(config: DetectorConfig, features: Tensor, things: Tensor) -> 
         "share": _distance(named["share"], rows[:, SHARE]),
         "lit": _chance_loss(named["lit"], rows[:, LIT]),
     }
+
+
+def kinds_in_groups(config: DetectorConfig) -> tuple[Tensor, Tensor]:
+    """Of each kind its group, and its place among the kinds of the group; int64."""
+    pairs = [(group, at) for group, kinds in enumerate(config.catalogue.groups) for at in range(len(kinds))]
+    groups, places = torch.tensor(pairs).unbind(1)
+    return groups, places
 
 
 def _class_loss(logits: Tensor, classes: Tensor) -> Tensor:
