@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint peers bench studies generated libero pretrained clip clean
+.PHONY: help setup demo test lint peers bench studies generated libero pretrained clip perception clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -106,6 +106,12 @@ pretrained: $(VENV)/.stamp-demo  ## collect demonstrations and train the six ski
 
 clip: $(VENV)/.stamp-dev  ## render, train and examine the small CLIP again (about 20 minutes of one core)
 	$(BIN)/python benchmarks/clip.py
+
+perception: $(VENV)/.stamp-dev  ## render, train and examine the detector of the scene graph again (about an hour of one core)
+	$(BIN)/python benchmarks/perception.py train
+	$(BIN)/python benchmarks/perception.py states
+	$(BIN)/python benchmarks/perception.py commands
+	$(BIN)/python benchmarks/perception.py report
 
 clean:  ## remove .venv and out
 	rm -rf $(VENV) out
