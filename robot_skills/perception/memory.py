@@ -24,9 +24,11 @@ Array = NDArray[np.float64]
 GRASPABLE, CONTAINERS, DRAWER = 0, 1, "drawer"
 #: A new thing is believed from this heat on.
 BELIEVED = 0.5
-#: How unlike a thing a sighting of it may be: sum of log probabilities and of distance in units of `STEP`, m;
-#: each part counts `MOST` at most.
-UNLIKE, STEP, MOST = 6.0, 0.1, 3.0
+#: How unlike a thing a sighting of it may be. What it is made of, and the most that each part counts: distance
+#: in units of `STEP`, m, twice the log probability of its colour, those of its kind and of its size. So a thing
+#: may be anywhere and look like another kind, but it keeps its colour.
+UNLIKE, STEP = 6.5, 0.1
+MOST = (3.0, 8.0, 2.0, 1.0)
 #: Deviation of heights and of rays that should meet, and how far aside of a place something may be seen, m.
 HEIGHT_ERROR, RAY_ERROR, ASIDE_ERROR = 0.012, 0.008, 0.012
 #: What is held is seen this near to the point between the finger tips, m.
@@ -189,13 +191,13 @@ class Memory:
         return pairs
 
     def _unlike(self, thing: Thing, sighting: Sighting) -> float:
-        apart = float(np.linalg.norm(thing.position - sighting.position)) / STEP
-        unlike = (
-            2 * sighting.colours[thing.colour],
-            sighting.kinds[int(thing.kinds.argmax())],
-            sighting.sizes[int(thing.sizes.argmax())] / 2,
+        parts = (
+            float(np.linalg.norm(thing.position - sighting.position)) / STEP,
+            -2 * float(sighting.colours[thing.colour]),
+            -float(sighting.kinds[int(thing.kinds.argmax())]),
+            -float(sighting.sizes[int(thing.sizes.argmax())]),
         )
-        return min(apart, MOST) + sum(min(-float(part), MOST) for part in unlike)
+        return sum(min(part, most) for part, most in zip(parts, MOST, strict=True))
 
     def _add(self, sighting: Sighting) -> int:
         colour = int(sighting.colours.argmax())
