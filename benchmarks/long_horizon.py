@@ -27,6 +27,7 @@ from planners.chat import chat_model
 from planners.planner import Planner
 from planners.proposer import LanguageModelProposer
 from robot_skills.affordance import Affordances, brier, reliability
+from robot_skills.cli.tabletop import PERCEPTIONS, sight
 from robot_skills.execution import LocalChunks, Step, execute
 from robot_skills.library import SkillLibrary
 from robot_skills.logic import Formula
@@ -35,20 +36,17 @@ from robot_skills.skill import Outcome, SkillCall, Status
 from robot_skills.symbolic.closed_loop import plan_to, run_command
 from robot_skills.symbolic.watch import Watch
 from robot_skills.training.statistics import wilson_interval
-from robot_skills.withdrawal import Posture, withdraw
 from sim.tabletop.chains import Chain, Command, long_command
 from sim.tabletop.faults import FaultyTabletop
 from sim.tabletop.oracle import scene_graph
-from sim.tabletop.scene import START, Scene
+from sim.tabletop.retreat import retreat
+from sim.tabletop.scene import Scene
 from sim.tabletop.world import TabletopWorld
 
 OUT = Path("out/long_horizon")
-#: Commands of a chain; steps of a long command; control steps in which things come to rest.
-LENGTH, STEPS, SETTLE = 5, (6, 12), 5
+#: Commands of a chain; steps of a long command.
+LENGTH, STEPS = 5, (6, 12)
 EDGES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
-#: Makes what looks at a world: oracle reads its state. Each look is a new scene graph.
-Observer = Callable[[TabletopWorld], Callable[[], SceneGraph]]
-OBSERVERS: dict[str, Observer] = {"oracle": lambda world: lambda: scene_graph(world.state())}
 
 
 class Stack:
@@ -56,7 +54,7 @@ class Stack:
 
     Args:
         library: the skills.
-        perception: a key of `OBSERVERS`.
+        perception: one of `PERCEPTIONS`.
         planner: reads sentences; None: goals are given.
     """
 
@@ -64,16 +62,15 @@ class Stack:
         torch.set_num_threads(1)
         self.library, self.planner = library, planner
         self.world = TabletopWorld()
-        self._observer = OBSERVERS[perception]
-        self.observe = self._observer(self.world)
+        self._perception = perception
         self.affordances = Affordances.open(library)
         self._sources = {name: LocalChunks(library.policy(name)) for name in library.skills}
 
     def reset(self, scene: Scene) -> None:
         """Begin an episode."""
         self.world.reset(scene)
-        self.observe = self._observer(self.world)
-        self._posture = Posture.over(np.array(START).mean(axis=0), self.world.observe(()))
+        self._eyes = sight(self.world, self._perception)
+        self.observe: Callable[[], SceneGraph] = self._eyes.look
 
     def true(self, goal: Formula) -> bool:
         """Whether a goal holds on the simulator's state."""
@@ -83,7 +80,8 @@ class Stack:
         self, command: Command, closed: bool = True, faults: FaultyTabletop | None = None
     ) -> dict[str, Any]:
         """Plan a command and carry it out: a record of what came of it."""
-        self.world.begin_command()
+        self.world.begin_command()  # for the judge
+        self._eyes.begin_command()
         goal, plan, start = self._plan(command)
         record: dict[str, Any] = {
             "sentence": command.sentence,
@@ -102,6 +100,13 @@ class Stack:
             "diagnoses": diagnoses,
             "replans": replans,
         }
+
+    def watch(self) -> tuple[Callable[[SkillCall], Callable[[Step], str | None]], Watch | None]:
+        """What guards calls: what pictures show of an arm at work is too little to end a skill for."""
+        if self._perception != "oracle":
+            return lambda call: lambda step: None, None
+        watch = Watch(self.library.skills, self.observe)
+        return watch.guard, watch
 
     def _plan(self, command: Command) -> tuple[Formula | None, tuple[SkillCall, ...] | None, SceneGraph]:
         scene = self.observe()
@@ -130,12 +135,6 @@ class Stack:
             faults.end()
         return outcome
 
-    def withdraw(self, holding: bool) -> None:
-        """Draw the arm back, and stand still until what falls has fallen."""
-        withdraw(self.world, self._posture, holding)
-        for _ in range(SETTLE):
-            self.world.act(self.world.arm.still())
-
 
 Carried = tuple[Sequence[Outcome], list[tuple[str, str]], int]
 
@@ -151,11 +150,11 @@ class _Closed:
     def carry_out(self) -> Carried:
         """Outcomes, diagnoses with their answers, new plans."""
         stack = self._stack
-        watch = Watch(stack.library.skills, stack.observe)
+        guard, watch = stack.watch()
         result = run_command(
             self._goal, self._plan, stack.library.skills, stack.observe,
-            lambda call: stack.play(call, self._faults, watch.guard(call)),
-            costs=stack.affordances.cost, watch=watch, withdraw=stack.withdraw,
+            lambda call: stack.play(call, self._faults, guard(call)),
+            costs=stack.affordances.cost, watch=watch, withdraw=lambda holding: retreat(stack.world, holding),
         )  # fmt: skip
         told = [(what.failure.value, answer.value) for what, answer in result.diagnoses]
         return result.outcomes, told, result.replans
@@ -385,7 +384,7 @@ def main() -> None:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--first-seed", type=int, default=1_000_000)
     shared.add_argument("--minutes", type=float, default=1e9, help="of processor time, at the most")
-    shared.add_argument("--perception", choices=tuple(OBSERVERS), default="oracle")
+    shared.add_argument("--perception", choices=tuple(PERCEPTIONS), default="oracle")
     shared.add_argument("--library", type=Path, help="default: the shipped one")
     shared.add_argument("--read", action="store_true", help="have the planner read the sentence")
     one = verbs.add_parser("chains", parents=[shared])

@@ -32,9 +32,9 @@ from robot_skills.policies.policy import Policy, PolicyInput
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.serving import fingerprint
 from robot_skills.skill import SkillCall
-from robot_skills.withdrawal import Posture, withdraw
 from sim.tabletop.oracle import scene_graph
-from sim.tabletop.scene import START, Scene
+from sim.tabletop.retreat import retreat
+from sim.tabletop.scene import Scene
 from sim.tabletop.tasks import room_to_push
 from sim.tabletop.world import TabletopWorld
 
@@ -77,7 +77,6 @@ class Walk:
         self._rng = np.random.default_rng([seed, 7])
         self._scene = Scene.sample(seed)
         world.reset(self._scene)
-        self._posture = Posture.over(np.array(START).mean(axis=0), world.observe(()))
 
     def tries(self) -> list[dict[str, Any]]:
         """Every try in order."""
@@ -92,7 +91,7 @@ class Walk:
             if not found[-1]["success"]:
                 failures += 1
                 held = any(fact.predicate == "holding" for fact in scene_graph(self._world.state()).facts)
-                withdraw(self._world, self._posture, held)
+                retreat(self._world, held, settle=0)
         return found
 
     def _draw(self, graph: SceneGraph) -> SkillCall | None:

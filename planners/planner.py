@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from planners.proposer import GoalProposer, Proposal
+from robot_skills.affordance import Affordances
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Not
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Skill, SkillCall
 from robot_skills.symbolic.closed_loop import plan_to
-from robot_skills.symbolic.model import GroundModel, ground
+from robot_skills.symbolic.model import GroundModel, ground, same_for_all
 from robot_skills.symbolic.search import NODE_BUDGET, SearchResult, Verdict, search, search_in_order
 from robot_skills.symbolic.verification import verify
 
@@ -38,6 +39,8 @@ class PlanResult:
         seconds: wall time of it all.
         note: a word to the person, such as that nothing is to be done.
         proposal: where the goal came from.
+        expected_success: probability that every step works at its first try, where tries of all of them are
+            known (`robot_skills.affordance`).
     """
 
     command: str
@@ -49,6 +52,7 @@ class PlanResult:
     seconds: float
     note: str | None = None
     proposal: Proposal | None = None
+    expected_success: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The keys that the `plan` verb reports."""
@@ -60,6 +64,7 @@ class PlanResult:
             "refused": self.refused,
             "question": self.question,
             "seconds": round(self.seconds, 3),
+            "expected_success": None if self.expected_success is None else round(self.expected_success, 4),
         }
 
 
@@ -72,6 +77,7 @@ class Planner:
         budget: how many states the search may expand.
         solver: who looks for the plan in the search's stead, as Fast Downward can
             (`robot_skills.symbolic.pddl.fast_downward`).
+        affordances: what the skills can do: the search prefers the sure way, and says how sure it is.
     """
 
     def __init__(
@@ -80,8 +86,14 @@ class Planner:
         proposer: GoalProposer,
         budget: int = NODE_BUDGET,
         solver: Solver | None = None,
+        affordances: Affordances | None = None,
     ) -> None:
         self._skills, self._proposer, self._budget, self._solver = skills, proposer, budget, solver
+        self._affordances = affordances
+
+    def knowing(self, affordances: Affordances) -> Planner:
+        """The same planner, with what the skills can do."""
+        return Planner(self._skills, self._proposer, self._budget, self._solver, affordances)
 
     def plan(self, command: str, scene: SceneGraph) -> PlanResult:
         """Plan a command for a scene.
@@ -107,6 +119,7 @@ class Planner:
         self, command: str, goal: Formula, scene: SceneGraph, proposal: Proposal | None, started: float
     ) -> PlanResult:
         plan, refused, note = self._search(goal, scene)
+        known = self._affordances if refused is None else None
         return PlanResult(
             command=command,
             goal=goal,
@@ -117,13 +130,15 @@ class Planner:
             seconds=time.perf_counter() - started,
             note=note,
             proposal=proposal,
+            expected_success=known.expected_success(plan, scene) if known else None,
         )
 
     def _search(
         self, goal: Formula, scene: SceneGraph
     ) -> tuple[tuple[SkillCall, ...], str | None, str | None]:
         """A plan, or a refusal; and a note."""
-        model = ground(self._skills, scene)
+        cost = self._affordances.cost(scene) if self._affordances else same_for_all
+        model = ground(self._skills, scene, cost)
         if self._solver is None:
             result = search_in_order(model, goal, self._budget)
         else:

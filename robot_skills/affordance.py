@@ -29,6 +29,7 @@ from robot_skills.errors import InputError
 from robot_skills.logic import Atom, Formula, atoms, bind
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Skill, SkillCall
+from robot_skills.symbolic.model import same_for_all
 
 if TYPE_CHECKING:
     from robot_skills.library import SkillLibrary
@@ -40,6 +41,8 @@ TRIES = "tries.json"
 STRENGTH = 10.0
 #: What a second of robot time costs in a search, in nats: two seconds are worth a hundredth of the chance.
 SECOND = 0.005
+#: What any call costs, in nats: of plans that are as sure the one of fewer calls is taken.
+CALL = 0.001
 #: What a call costs more, in nats, after which a thing is out of the skills' reach, as in a bowl that nothing
 #: is taken out of. Where it is asked for, every plan pays it; what is in the way goes where it can be had.
 FINAL = 0.1
@@ -244,18 +247,21 @@ class Affordances:
         return chance
 
     def cost(self, scene: SceneGraph) -> Callable[[SkillCall], float]:
-        """What a search pays for a call: -log of its chance in this scene, and `SECOND` for each second, > 0.
+        """What a search pays for a call: -log of its chance in this scene, and a little for its time; > 0.
 
         A sequence of calls that all must work has the product of their chances: the cheapest plan is, but for
-        the time, the surest. What cannot be undone costs `FINAL` more.
+        the time, the surest. What cannot be undone costs `FINAL` more. Where no skill was ever tried, all
+        calls cost the same.
         """
+        if not self._tries:
+            return same_for_all
         reach = _Reach(self._skills, scene)
 
         def price(call: SkillCall) -> float:
             steps = self._steps(call)
             seconds = sum(r.seconds for step in steps if (r := self._tries.get(step.skill)) is not None)
             final = FINAL * reach.lost(call)
-            return -math.log(self.chance(call, scene)) + SECOND * seconds + final
+            return CALL - math.log(self.chance(call, scene)) + SECOND * seconds + final
 
         return price
 

@@ -6,6 +6,7 @@ steps of a policy added up to. Policies have seldom seen such a beginning.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,21 +41,22 @@ class Posture:
         if np.shape(self.position) != (3,) or np.shape(self.rotation) != (3, 3):
             raise InputError("A posture has a position (3,) and a rotation (3, 3).")
 
-    @classmethod
-    def over(cls, position: NDArray[np.float64], observation: Observation) -> Posture:
-        """At a position, the tool turned as it is seen to be."""
-        return cls(position, _rotation(observation))
 
-
-def withdraw(robot: Robot, posture: Posture, holding: bool) -> int:
+def withdraw(
+    robot: Robot, posture: Posture, holding: bool, stopped: Callable[[], bool] = lambda: False
+) -> int:
     """Bring the tool to a posture: straight up first, then to the side; how many control steps it took.
 
     Args:
         robot: whose actions are those of the contract (`robot_skills.robot.OSC_POSE`).
         posture: where to.
-        holding: keep the fingers closed; else they open before anything moves to the side.
+        holding: keep the fingers closed; else they open.
+        stopped: whether somebody has asked for a stop: asked before each control step.
     """
     for step in range(posture.steps):
+        if stopped():
+            robot.stop()
+            return step
         observation = robot.observe(())
         position = observation.state[:3].astype(np.float64)
         off = posture.position - position

@@ -55,6 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--pddl", metavar="DIR", type=Path, help="write domain.pddl and problem.pddl for other planners"
     )
+    parser.add_argument("--html", metavar="FILE.html", type=Path, help="the plan step by step, as a page")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
     parser.set_defaults(handler=handle)
 
@@ -107,12 +108,17 @@ def make_planner(
 def handle(args: argparse.Namespace) -> int:
     """Plan, show, report."""
     check_output(args.json)
+    check_output(args.html, ".html")
     check_output(args.pddl and args.pddl / "domain.pddl")
     from planners.planner import check_command
+    from robot_skills.affordance import Affordances
+    from robot_skills.cli.plan_view import Story, write_story
+    from robot_skills.symbolic.journal import foreseen
 
     check_command(args.command)
-    skills = SkillLibrary.open(args.library).skills
-    planner = make_planner(args, skills, args.solver)
+    library = SkillLibrary.open(args.library)
+    skills = library.skills
+    planner = make_planner(args, skills, args.solver).knowing(Affordances.open(library))
     scene = load_scene(args.scene, args.seed)
     console = make_console()
     with tabletop(scene) as world:
@@ -124,6 +130,7 @@ def handle(args: argparse.Namespace) -> int:
     if args.pddl is not None and result.goal is not None:
         write_pddl(args.pddl, skills, graph, result.goal)
     write_json(args.json, result.to_json())
+    write_story(args.html, Story(result, graph, foreseen(result.plan, graph, skills)))
     return 0 if result.verified else 2
 
 
@@ -181,6 +188,8 @@ def show_result(console: Console, result: PlanResult) -> None:
         console.print(escape(result.note))
     if result.verified:
         steps = f"{len(result.plan)} step{'s' * (len(result.plan) != 1)}"
-        console.print(f"[green]✓[/] {steps}, verified on the skills' cards")
+        sure = result.expected_success
+        chance = "" if sure is None else f"; chance that each works at its first try: {sure:.0%}"
+        console.print(f"[green]✓[/] {steps}, verified on the skills' cards{chance}")
     who = f", goal proposed by {result.proposal.proposer}" if result.proposal else ""
     console.print(f"{result.seconds:.2f} s{who}", style="dim", markup=False)

@@ -24,6 +24,7 @@ from robot_skills.cli.tabletop import (
 )
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import Outcome, SkillCall, Status
+from robot_skills.symbolic.journal import Journal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from robot_skills.cli.film import Film
     from robot_skills.execution import ChunkSource, Step
     from robot_skills.symbolic.closed_loop import Event, RunResult
+    from robot_skills.symbolic.watch import Watch
     from sim.tabletop.world import TabletopWorld
 
 EXAMPLES = """\
@@ -77,6 +79,9 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     place.add_argument("--address", metavar="ADDRESS", help='a Ray cluster to join; "auto" finds one here')
     results = parser.add_argument_group("results")
     results.add_argument("--video", metavar="FILE.mp4", type=Path, help="film it, with a contact sheet (PNG)")
+    results.add_argument(
+        "--html", metavar="FILE.html", type=Path, help="what happened, step by step, as a page"
+    )
     results.add_argument("--json", metavar="FILE", type=Path, help="write the result for machines")
 
 
@@ -88,24 +93,30 @@ def handle(args: argparse.Namespace) -> int:
         return converse(args)
     check_output(args.json)
     check_output(args.video, ".mp4")
+    check_output(args.html, ".html")
     from planners.planner import check_command
     from planners.summary import summary
+    from robot_skills.affordance import Affordances
+    from robot_skills.cli.plan_view import Story, write_story
 
     check_command(args.command)
     library = SkillLibrary.open(args.library)
     scene = load_scene(args.scene, args.seed)
-    planner = make_planner(args, library.skills)
+    planner = make_planner(args, library.skills).knowing(Affordances.open(library))
     console = make_console()
     with tabletop(scene) as world:
         eyes = sight(world, args.perception)
         with console.status("Planning"):
-            plan = planner.plan(args.command, eyes.look())
+            graph = eyes.look()
+            plan = planner.plan(args.command, graph)
         show_plan(console, plan, args.perception)
         result = {**plan.to_json(), "outcomes": [], "replans": 0, "success": False, "video": None}
+        result["diagnoses"] = []
         result |= {"perception": args.perception, "scene": str(args.scene) if args.scene else None}
         result["seed"] = None if args.scene else args.seed
         if not plan.verified:
             write_json(args.json, result)
+            write_story(args.html, Story(plan, graph))
             return 2
         calls = [step for call in plan.plan for step in library.expand(call)]
         for call in calls:
@@ -114,9 +125,11 @@ def handle(args: argparse.Namespace) -> int:
             run = Run(console, world, library, sources, plan, eyes)
             done = run.carry_out(args.video)
         result |= {**done.to_json(), "reason": done.reason, "run_seconds": round(run.seconds, 3)}
-        result["summary"] = summary(done)
+        result["summary"] = told = summary(done)
         result["video"] = str(args.video) if args.video else None
         write_json(args.json, result)
+        story = Story(plan, graph, run.journal.entries, done.success, done.reason, told)
+        write_story(args.html, story, args.video)
         show_end(console, done, run.seconds, args.video)
     if any(outcome.status is Status.PREEMPTED for outcome in done.outcomes):
         return 130
@@ -159,6 +172,7 @@ class Run:
 
     Attributes:
         preempt: set it, from any thread, to stop the arm, and the run with it.
+        journal: what happened, with the scene before and after each skill.
         paced: whether a second of the robot's is to take a second, so that a person can follow, and step in.
         seconds: that the run took.
     """
@@ -176,8 +190,10 @@ class Run:
         self._eyes = eyes or OracleSight(world)
         self._sources, self._plan = sources, plan
         self._done, self._total = 0, len(plan.plan)
+        self._watch: Watch | None = None
         self.preempt, self.paced = threading.Event(), False
         self._film: Film | None = None
+        self.journal = Journal(self._eyes.look)
         self.seconds = 0.0
 
     def carry_out(self, video: Path | None) -> RunResult:
@@ -192,16 +208,25 @@ class Run:
                 self.seconds = time.monotonic() - began
 
     def _run(self) -> RunResult:
+        from robot_skills.affordance import Affordances
         from robot_skills.symbolic.closed_loop import run_command
+        from robot_skills.symbolic.watch import Watch
+        from sim.tabletop.retreat import retreat
 
         assert self._plan.goal is not None
+        if isinstance(self._eyes, OracleSight):
+            # What pictures show of an arm at work is too little to end a skill for.
+            self._watch = Watch(self._library.skills, self._eyes.look)
         self._eyes.begin_command()
         return run_command(
             self._plan.goal,
             self._plan.plan,
             self._library.skills,
-            self._eyes.look,
+            self.journal.look,
             self._execute,
+            costs=Affordances.open(self._library).cost,
+            watch=self._watch,
+            withdraw=lambda holding: retreat(self._world, holding, self.preempt.is_set),
             on_event=self._on_event,
         )
 
@@ -236,8 +261,9 @@ class Run:
         title = f"{self._done}/{self._total}  {call}"
         with self._console.status(escape(title)) as status:
             began = time.monotonic()
+            guard = self._watch.guard(call) if self._watch is not None else None
 
-            def on_step(step: Step) -> None:
+            def on_step(step: Step) -> str | None:
                 if self.paced:
                     self.preempt.wait(max(0.0, began + step.seconds - time.monotonic()))
                 status.update(f"{escape(title)}  {step.seconds:.1f} s")
@@ -245,6 +271,7 @@ class Run:
                     self._film.see(step.observation.images)
                     self._film.caption(title)
                     self._film.shoot()
+                return guard(step) if guard is not None else None
 
             return execute(
                 self._world,
@@ -257,6 +284,7 @@ class Run:
             )
 
     def _on_event(self, event: Event) -> None:
+        self.journal.note(event)
         if event.kind == "step":
             self._done += 1
         elif event.kind == "outcome" and event.outcome is not None:
@@ -265,9 +293,11 @@ class Run:
             took = outcome.steps / self._world.spec.control_rate
             line = escape(f"{self._done}/{self._total}  {event.text}  ({took:.1f} s of motion)")
             self._console.print(f"{mark} {line}")
+        elif event.kind == "diagnosis":
+            self._console.print(f"[yellow]![/] {escape(event.text)}")
         elif event.kind == "replan":
             self._total = self._done + len(event.plan)
-            self._console.print(f"[yellow]A new plan.[/] {escape(event.text)}")
+            self._console.print("[yellow]A new plan.[/]")
             for number, call in enumerate(event.plan, start=self._done + 1):
                 self._console.print(f"  {number}. {call}", markup=False)
 

@@ -82,16 +82,18 @@ class Typed:
 
 def converse(args: argparse.Namespace, typed: Typed | None = None) -> int:
     """Talk until the person leaves; 0, whatever came of the commands."""
-    if args.video is not None:
-        raise InputError("--video films one command: give it as COMMAND.")
+    if args.video is not None or args.html is not None:
+        raise InputError("--video and --html show one command: give it as COMMAND.")
     check_output(args.json)
     from planners.dialogue.manager import Dialogue
+    from robot_skills.affordance import Affordances
     from robot_skills.cli.run import skill_sources
 
     library = SkillLibrary.open(args.library)
     usable = {name: skill for name, skill in library.skills.items() if library.trained(name)}
     primitives = [SkillCall(name) for name in usable if name not in library.composites]
-    scene, planner = load_scene(args.scene, args.seed), make_planner(args, usable)
+    planner = make_planner(args, usable).knowing(Affordances.open(library))
+    scene = load_scene(args.scene, args.seed)
     console = make_console()
     with (
         tabletop(scene) as world,

@@ -22,7 +22,7 @@ from tests.planners.conftest import make_scene
 
 OBJECTS = ("red block", "green block", "blue cylinder", "yellow ball", "red ball", "blue bowl")
 SCENE = make_scene(OBJECTS)
-KEYS = ["command", "goal", "plan", "verified", "refused", "question", "seconds"]
+KEYS = ["command", "goal", "plan", "verified", "refused", "question", "seconds", "expected_success"]
 
 
 class ScriptedModel:

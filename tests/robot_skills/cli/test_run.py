@@ -28,7 +28,17 @@ from tests.robot_skills.cli.experts import ExpertChunks
 from tests.robot_skills.small_policy import make_library
 
 KEYS = {
-    *("command", "goal", "plan", "verified", "refused", "question", "seconds"),
+    *(
+        "command",
+        "goal",
+        "plan",
+        "verified",
+        "refused",
+        "question",
+        "seconds",
+        "expected_success",
+        "diagnoses",
+    ),
     *("outcomes", "replans", "success", "perception", "video"),
 }
 SCENE = """\
@@ -76,9 +86,15 @@ def test_a_goal_is_planned_carried_out_and_judged(
 ) -> None:
     experts(ExpertChunks)
     goal = "pressed(button) and holding(red block)"
-    data = result_of([goal, "--scene", scene, "--library", library, "--local"], tmp_path, 0)
+    page = tmp_path / "out" / "page.html"
+    arguments = [goal, "--scene", scene, "--library", library, "--local", "--html", str(page)]
+    data = result_of(arguments, tmp_path, 0)
     assert data["success"]
+    assert data["summary"] == "I pressed the button and picked up the red block."
     assert data["goal"] == goal
+    shown = page.read_text()
+    assert shown.count("<section>") == 2
+    assert shown.index("pressed(button)</code></li>") < shown.index("holding(red block)</code></li>")
     assert [step["skill"] for step in data["plan"]] == ["press", "pick"]
     assert [outcome["status"] for outcome in data["outcomes"]] == ["succeeded", "succeeded"]
     assert (data["replans"], data["perception"], data["video"]) == (0, "oracle", None)
