@@ -182,4 +182,4 @@ def test_a_terminal_s_lines_are_kept_while_nobody_asks_for_them() -> None:
 
 def test_a_film_is_of_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--video", str(tmp_path / "film.mp4")]) == 2
-    assert "--video films one command" in capsys.readouterr().err
+    assert "--video and --html show one command" in capsys.readouterr().err
