@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from planners.compact import WORDED, Answer, Refuse, spans
 from planners.phrasing.author import Author
-from planners.phrasing.families import conditionals, questions, refusals, steps, turns
+from planners.phrasing.families import conditionals, exclusions, questions, refusals, steps, turns
 from planners.phrasing.noise import MARK, noisy
 from planners.phrasing.scenes import sample_scene
 from robot_skills.scene_graph import SceneGraph
@@ -53,7 +53,15 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
     "two conditions": (2.5, conditionals.each_if),
     "place by condition": (2.5, conditionals.elsewhere),
     "addition": (5, turns.addition),
-    "left open": (1, turns.left_open),
+    "but not": (3, exclusions.but_not),
+    "other bowl": (0.8, exclusions.other_bowl),
+    "instead": (2, exclusions.instead),
+    "not so": (2.5, exclusions.not_so),
+    "not shut": (1, exclusions.left_so),
+    "nothing on": (1, exclusions.nothing_on),
+    "none outside": (1, exclusions.none_outside),
+    "not yet": (1, exclusions.not_yet),
+    "neither": (1, exclusions.neither),
     "correction": (3.5, turns.correction),
     "corrected thing": (3.5, turns.corrected_thing),
     "mixed": (2.5, turns.mixed),

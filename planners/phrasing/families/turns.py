@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from planners.compact import Answer, Goal, Literal, Refuse, literal
+from planners.compact import Answer, Goal, Refuse, literal
 from planners.phrasing.author import FILES, Author, speaks_back
 from planners.phrasing.families.refusals import cannot, missing, no_place, no_skill, question
 from planners.phrasing.meaning import feasible, sample_literal, step_kind
 from planners.phrasing.noise import MARK
 from planners.phrasing.scenes import LOOSE
-from planners.phrasing.templates import choose, fill
+from planners.phrasing.templates import fill
 from robot_skills.logic import Atom
 from robot_skills.scene_graph import DIRECTIONS
 
-_LEFT_OPEN = (
-    "and leave [it|the drawer] open", "but leave [it|the drawer] open", ", leave it open",
-    "and keep [it|the drawer] open", ", keep the drawer open", "and let it stay open",
-    ". leave [it|the drawer] open afterwards", "but keep it open", ", it should stay open",
-    "and the drawer should [stay|remain|be left] open", "with the drawer left open",
-)  # fmt: skip
 _SWAPS = (
     "WswapW X and Y", "WswapW X with Y", "WexchangeW X and Y", "WswitchW X and Y", "WinterchangeW X and Y",
     "please WswapW X and Y", "could you WswapW X and Y", "let X and Y Wtrade placesW",
@@ -49,7 +41,7 @@ def addition(author: Author) -> tuple[str, Answer] | None:
     template = author.phrase("additions", "nothing")
     if other is None or any(not group.names[0] for group in other.groups) or other in goal:
         return None
-    if {name for group in other.groups for name in group.names} & used and not _after(author, other, goal):
+    if {name for group in other.groups for name in group.names} & used:
         return None
     forbidden = author.say(other)
     gerund = author.gerund(forbidden) if forbidden else None
@@ -58,28 +50,6 @@ def addition(author: Author) -> tuple[str, Answer] | None:
     if speaks_back(forbidden) and template.find("A") > max(template.find("B"), template.find("H")):
         return None
     return fill(template, {"A": text, "B": forbidden, "H": gerund}), Goal(goal)
-
-
-def _after(author: Author, other: Literal, goal: Sequence[Literal]) -> bool:
-    """Whether "don't close it" may be said of the drawer that something goes into."""
-    fixtures = other.groups[0].names
-    return (
-        other.predicate == "closed"
-        and all(i.predicate in ("in", "open") for i in goal)
-        and (len(fixtures) == 1)
-    )
-
-
-def left_open(author: Author) -> tuple[str, Answer] | None:
-    """Put something in the drawer, and leave it open."""
-    item = sample_literal(author.rng, author.scene, "in")
-    if item is None or item.groups[1].names != ("drawer",):
-        return None
-    words = author.say(item)
-    stay = author.rng.choice(_LEFT_OPEN)
-    if words is None:
-        return None
-    return f"{words} {choose(stay, author.rng)}", Goal((item, literal("open", "drawer")))
 
 
 def correction(author: Author) -> tuple[str, Answer] | None:
