@@ -24,9 +24,9 @@ Array = NDArray[np.float64]
 GRASPABLE, CONTAINERS, DRAWER = 0, 1, "drawer"
 #: A new thing is believed from this heat on.
 BELIEVED = 0.5
-#: How unlike a thing a sighting of it may be. What it is made of, and the most that each part counts: distance
-#: in units of `STEP`, m, twice the log probability of its colour, those of its kind and of its size. So a thing
-#: may be anywhere and look like another kind, but it keeps its colour.
+#: How unlike a thing a sighting of it may be. The most that each part counts: distance in units of `STEP`, m,
+#: twice the log probability of its colour, those of its kind and of its size. So a thing may be anywhere and
+#: look like another kind, but it keeps its colour.
 UNLIKE, STEP = 6.5, 0.1
 MOST = (3.0, 8.0, 2.0, 1.0)
 #: Deviation of heights and of rays that should meet, and how far aside of a place something may be seen, m.
