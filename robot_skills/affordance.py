@@ -285,7 +285,10 @@ class Affordances:
 
 
 class _Reach:
-    """Whether a call takes a thing out of the reach of all skills, as far as conditions on the thing tell."""
+    """Whether a call takes a thing out of the reach of all skills, as far as conditions on the thing tell.
+
+    In reach is what some skill can change something about: what an effect says first.
+    """
 
     def __init__(self, skills: Mapping[str, Skill], scene: SceneGraph) -> None:
         self._skills, self._scene = skills, scene
@@ -293,7 +296,8 @@ class _Reach:
         for skill in skills.values():
             for call in skill.groundings(scene):
                 bound = [bind(condition, call.args) for condition in skill.preconditions]
-                for name in set(call.args.values()):
+                for name in {change.args[0] for each in skill.possible_changes(call)
+                             for change in atoms(each) if change.args}:  # fmt: skip
                     own = tuple(each for each in bound if any(name in atom.args for atom in atoms(each)))
                     self._about[name].append(own)
         self._known: dict[tuple[str, frozenset[Atom]], bool] = {}
