@@ -19,8 +19,8 @@ from robot_skills.scene_graph import DIRECTIONS, Entity, SceneGraph
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 _TRIES = 12
 _PLAIN = 0.66
-_BARE_COLOUR, _COMPARED = 0.05, 0.3
-_SAID_USUALLY, _ELABORATE = 0.4, 0.1
+_BARE_COLOUR, _COMPARED, _ODD, _BY_HEIGHT = 0.05, 0.3, 0.06, 0.3
+_SAID_USUALLY, _ELABORATE = 0.5, 0.1
 _FIXTURES = ("drawer", "door", "button", "table")
 _USUAL = frozenset([*COLOURS, *SIZES, *LOOSE, *(f"{kind}s" for kind in LOOSE), *_FIXTURES, *DIRECTIONS])
 
@@ -35,6 +35,7 @@ class Speaker:
         held_out: whether to use the held-out constructions.
         said: the loose things that were mentioned, in order.
         plain: whether to use the usual words only.
+        several: whether what was said last was more than one thing.
     """
 
     scene: SceneGraph
@@ -42,6 +43,7 @@ class Speaker:
     held_out: bool = False
     said: list[str] = field(default_factory=list)
     plain: bool = False
+    several: bool = False
 
     def phrase(self, family: str, section: str) -> str:
         """A construction of a section."""
@@ -69,6 +71,7 @@ class Speaker:
         entity = self.scene.entity(name)
         words = self._one(entity) if entity.kind in LOOSE else self.fixture(name)
         self.said.append(name)
+        self.several = False
         return words
 
     def _one(self, entity: Entity) -> str:
@@ -78,14 +81,15 @@ class Speaker:
             return compared
         if self.rng.random() > _PLAIN:
             ways = [self._held, self._standing, self._lying, self._superlative, self._other, self._bowl]
-            ways += [self._clause, self._under]
+            ways += [self._clause, self._under, self._twin]
             for way in self.rng.sample(ways, len(ways)):
                 words = way(entity)
                 if words is not None:
                     return words
         if self.rng.random() < _BARE_COLOUR and len(self.fitting(colour=_colour(entity))) == 1:
             return self.word(_colour(entity))
-        return fill(self.phrase("nouns", "definite"), {"S": self.told_apart(entity)})
+        section = "definite_odd" if self.rng.random() < _ODD else "definite"
+        return fill(self.phrase("nouns", section), {"S": self.told_apart(entity)})
 
     def told_apart(self, entity: Entity) -> str:
         """Adjectives and a noun that fit this thing alone."""
@@ -114,6 +118,8 @@ class Speaker:
     def described(self, kind: str | None, colour: str | None, size: str | None, several: bool = False) -> str:
         """Adjectives and a noun, in one of their words."""
         noun = self.word((kind or "thing") + "s" * several)
+        if size and kind == "cylinder" and self.rng.random() < _BY_HEIGHT:
+            size = "tall" if size == "large" else "short"
         words = [self.word(each) for each in (size, colour) if each]
         if kind == "ball" and noun.startswith("round") and not words:
             noun = "balls" if several else "ball"
@@ -157,8 +163,7 @@ class Speaker:
 
     def _lying(self, entity: Entity) -> str | None:
         place = self._place(entity, "in")
-        beside = [e.name for e in self.scene.entities if place and self._place(e, "in") == place]
-        if place is None or beside != [entity.name]:
+        if place is None or self._contents(place) != [entity.name]:
             return None
         words = {"S": self._noun(entity), "X": self.plainly(place)}
         return fill(self.phrase("nouns", "in_thing"), words)
@@ -184,11 +189,15 @@ class Speaker:
         if size is None or not sized or len(alike) < 2 or len(self.fitting(kind, colour, size)) > 1:
             return None
         section = "comparative" if len(alike) == 2 and self.rng.random() < 0.6 else "superlative"
+        if kind == "cylinder" and self.rng.random() < _BY_HEIGHT:
+            section += "_tall" if size == "large" else "_short"
+        elif size == "large":
+            section += "_large"
         words = {
             "S": self.described(kind, colour, None),
             "K": self.described(kind, colour, None, several=True),
         }
-        return fill(self.phrase("nouns", section + ("_large" if size == "large" else "")), words)
+        return fill(self.phrase("nouns", section), words)
 
     def _other(self, entity: Entity) -> str | None:
         """The one of a kind that was not spoken of, where just one is left and the others were named."""
@@ -198,6 +207,18 @@ class Speaker:
         if left != [entity.name] or len(alike) < 2 or last != entity.kind:
             return None
         return fill(self.phrase("nouns", "other"), {"S": self.word(entity.kind)})
+
+    def _twin(self, entity: Entity) -> str | None:
+        """By what was said last: the same in another size, or of the same kind in another colour."""
+        last = self.scene.entity(self.said[-1]) if self.said and not self.several else None
+        if last is None or last is entity or last.kind != entity.kind:
+            return None
+        alike, size = self.fitting(entity.kind, _colour(entity)), entity.attributes.get("size")
+        if alike == (entity.name,):
+            return fill(self.phrase("nouns", "sibling"), {"C": self.word(_colour(entity))})
+        if {*alike} != {entity.name, last.name} or size not in SIZES or size == last.attributes.get("size"):
+            return None
+        return fill(self.phrase("nouns", "twin"), {"Z": self.word(f"more {size}")})
 
     def _bowl(self, entity: Entity) -> str | None:
         bowls = [e for e in self.scene.entities if e.kind == "bowl"]
@@ -222,6 +243,7 @@ class Speaker:
         words = self.one(group.names[0]) if len(group.names) == 1 else self._several(group.names)
         if len(group.names) > 1:
             self.said += group.names
+            self.several = True
         return words
 
     def _several(self, names: Sequence[str]) -> str:
@@ -342,16 +364,8 @@ class Speaker:
             return None
         self.rng.shuffle(pair)
         first, second = (self.word(_colour(each)) for each in pair)
-        noun, nouns = self.word(str(kind)), self.word(f"{kind}s")
-        return self.rng.choice(
-            (
-                f"the {first} and the {second} {noun}",
-                f"the {first} and {second} {nouns}",
-                f"the {first} {noun} and the {second} one",
-                f"both the {first} and the {second} {noun}",
-                f"the {first} {noun} and also the {second} {noun}",
-            )
-        )
+        words = {"C": first, "D": second, "S": self.word(str(kind)), "K": self.word(f"{kind}s")}
+        return fill(self.phrase("nouns", "paired"), words)
 
     def _choice(self, group: Group) -> str | None:
         """Any one, any two of some."""

@@ -40,7 +40,7 @@ def ambiguous(author: Author) -> tuple[str, Answer] | None:
     words[slot] = f"{author.rng.choice(('the', 'the', 'the', 'the', 'that', 'my', 'this'))} " + (
         author.speaker.described(*how)
     )
-    section = author.rng.choice(("imp", "imp", "told"))
+    section = author.rng.choice(("imp", "imp", "imp", "told", "hint"))
     if kind == "table":
         section = "imp"
     text = fill(author.phrase(FILES[kind], section), words)

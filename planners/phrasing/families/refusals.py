@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from planners.compact import CANNOT, MOST_WORDS, Answer, Literal, Refuse, literal
 from planners.phrasing.author import TRIES, Author
 from planners.phrasing.noise import MARK
 from planners.phrasing.scenes import COLOURS, LOOSE, SIZES
 from planners.phrasing.templates import fill, phrases
 from robot_skills.logic import Atom
+
+#: Imperatives that are the opposite of another one when they are forbidden.
+_KEEPS = re.compile(r"(leave|keep|let|have|make|ensure|see|check|stop|double-check|remain|hang|hold on) ?\b")
 
 
 def question(author: Author) -> tuple[str, Answer] | None:
@@ -28,8 +33,11 @@ def hazard(author: Author) -> tuple[str, Answer] | None:
 
 
 def forbidden(author: Author) -> tuple[str, Answer] | None:
-    """Only what not to do."""
-    return fill(author.phrase("refusals", "forbidden"), author.any_words()), Refuse("forbidden")
+    """Only what not to do: nothing that asks for its opposite, as "don't leave it open" does."""
+    words = author.any_words()
+    if _KEEPS.match(words["A"]):
+        return None
+    return fill(author.phrase("refusals", "forbidden"), words), Refuse("forbidden")
 
 
 def no_skill(author: Author) -> tuple[str, Answer] | None:

@@ -13,6 +13,8 @@ from planners.phrasing.talk import Talker
 from planners.phrasing.templates import fill
 from robot_skills.logic import Atom
 
+_OPPOSITE = {"left": "right", "right": "left", "forward": "back", "back": "forward"}
+
 
 def single(author: Author) -> tuple[str, Answer] | None:
     """One step, in every style."""
@@ -26,6 +28,8 @@ def _single(author: Author, item: Literal) -> tuple[str, Answer] | None:
         style = "told"
     if style == "hint":
         style = _hint(author, item)
+    if style == "hint_opposite":
+        return _too_far(author, item), Goal((item,))
     words = author.say(item, style)
     if words is None:
         return None
@@ -43,12 +47,19 @@ def _hint(author: Author, item: Literal) -> str:
     """
     if not item.positive or any(group.pick for group in item.groups) or author.scene.holds(item.formula()):
         return "told"
-    if step_kind(item, author.scene) != "table":
-        return "hint"
-    name = item.groups[0].names[0]
-    if Atom("holding", (name,)) in author.scene.facts and len(item.groups[0].names) == 1:
+    kind, names = step_kind(item, author.scene), item.groups[0].names
+    if len(names) == 1 and kind == "moved":
+        return author.rng.choice(("hint", "hint", "hint", "hint_opposite"))
+    if len(names) == 1 and kind == "table" and Atom("holding", names) in author.scene.facts:
         return author.rng.choice(("hint", "hint_held"))
-    return "hint_off" if author.base_of(name) and len(item.groups[0].names) == 1 else "hint"
+    return "hint_off" if len(names) == 1 and kind == "table" and author.base_of(names[0]) else "hint"
+
+
+def _too_far(author: Author, item: Literal) -> str:
+    """A push, told from where the thing is and should not be."""
+    way = _OPPOSITE[item.groups[1].names[0]]
+    words = {"X": author.speaker.one(item.groups[0].names[0]), "O": author.speaker.word(f"too {way}")}
+    return fill(author.phrase("moved", "hint_opposite"), words)
 
 
 def plain(author: Author) -> tuple[str, Answer] | None:
