@@ -82,7 +82,7 @@ def read_command(command: str, scene: SceneGraph) -> Reading:
         return Reading(text, refused=str(refusal))
     except QuestionError as question:
         return Reading(text, question=str(question))
-    return _reduced(tokens, phrases)
+    return reduced(tokens, phrases)
 
 
 def _not_a_command(tokens: Sequence[str]) -> str | None:
@@ -107,7 +107,8 @@ def _not_a_command(tokens: Sequence[str]) -> str | None:
     return None
 
 
-def _reduced(tokens: Sequence[str], phrases: Sequence[Phrase]) -> Reading:
+def reduced(tokens: Sequence[str], phrases: Sequence[Phrase]) -> Reading:
+    """A command with its phrases, in order, replaced by labels."""
     things: list[Thing] = []
     text: list[str] = []
     place = 0
