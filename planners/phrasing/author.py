@@ -24,7 +24,12 @@ FILES = {
 }  # fmt: skip
 TRIES = 40
 #: The "it" that is a thing of before: not that of "it's time" and "it would be nice".
-_THING = re.compile(r"\bit\b(?!'|,? (?:is|would|was|belongs|goes|had|has|will|should|must|might))")
+_THING = re.compile(
+    r"(?<!n't )(?<!in )(?<!of )(?<!on )(?<!see to )(?<!try )(?<!do )(?<!is )(?<!find )(?<!give )(?<!feed )"
+    r"(?<!make )(?<!under )(?<!beside )(?<!next to )(?<!about )(?<!so )(?<!that )(?<!sort )\bit\b"
+    r"(?!'|,? (?:is|would|was|be|possible|time|right|annoys|bugs|bothers|belongs|goes|looks|had|has|will|"
+    r"should|must|might|needn't)\b)"
+)
 #: First words of imperatives that do not become "-ing" by themselves.
 _NOT_VERBS = frozenset(
     ["into", "in", "on", "inside", "lights", "be", "don't", "the", "a", "my", "your", "what", "do"]
