@@ -235,7 +235,7 @@ def _verbs() -> frozenset[str]:
 
 def speaks_back(words: str) -> bool:
     """Whether words refer to what was said before them."""
-    return bool(re.search(r"\b(it|that|them|there|other|rest|others|remaining|left)\b", words))
+    return bool(re.search(r"\b(it|its|that|them|there|other|rest|others|remaining|left)\b", words))
 
 
 def first_of(template: str, letters: str) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from planners.compact import WORDED, Answer, Refuse, spans
 from planners.phrasing.author import Author
-from planners.phrasing.families import conditionals, exclusions, questions, refusals, steps, turns
+from planners.phrasing.families import conditionals, exclusions, questions, references, refusals, steps, turns
 from planners.phrasing.noise import MARK, noisy
 from planners.phrasing.scenes import sample_scene
 from robot_skills.scene_graph import SceneGraph
@@ -62,6 +62,14 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
     "none outside": (1, exclusions.none_outside),
     "not yet": (1, exclusions.not_yet),
     "neither": (1, exclusions.neither),
+    "topic": (3, references.topic),
+    "tower of": (2, references.tower_of),
+    "stacked pair": (0.6, references.stacked_pair),
+    "where that is": (1.5, references.where_that_is),
+    "same again": (2.5, references.same_again),
+    "sibling": (1.2, references.sibling),
+    "swapped hand": (1.2, references.swapped_hand),
+    "others too": (2, references.others_too),
     "correction": (3.5, turns.correction),
     "corrected thing": (3.5, turns.corrected_thing),
     "mixed": (2.5, turns.mixed),
