@@ -90,8 +90,8 @@ class Stack:
         }
         if goal is None or plan is None:
             return record | {"plan": None, "success": False, "skills": [], "diagnoses": []}
-        runner = _Closed(self, goal, plan, faults) if closed else _Open(self, plan, faults)
-        outcomes, diagnoses, replans = runner.carry_out()
+        done = carry_out_closed(self, goal, plan, faults) if closed else carry_out_open(self, plan, faults)
+        outcomes, diagnoses, replans = done
         return record | {
             "plan": [str(call) for call in plan],
             "scene": start.to_json(),
@@ -139,41 +139,29 @@ class Stack:
 Carried = tuple[Sequence[Outcome], list[tuple[str, str]], int]
 
 
-class _Closed:
-    """The closed loop."""
-
-    def __init__(
-        self, stack: Stack, goal: Formula, plan: Sequence[SkillCall], faults: FaultyTabletop | None
-    ) -> None:
-        self._stack, self._goal, self._plan, self._faults = stack, goal, plan, faults
-
-    def carry_out(self) -> Carried:
-        """Outcomes, diagnoses with their answers, new plans."""
-        stack = self._stack
-        guard, watch = stack.watch()
-        result = run_command(
-            self._goal, self._plan, stack.library.skills, stack.observe,
-            lambda call: stack.play(call, self._faults, guard(call)),
-            costs=stack.affordances.cost, watch=watch, withdraw=lambda holding: retreat(stack.world, holding),
-        )  # fmt: skip
-        told = [(what.failure.value, answer.value) for what, answer in result.diagnoses]
-        return result.outcomes, told, result.replans
+def carry_out_closed(
+    stack: Stack, goal: Formula, plan: Sequence[SkillCall], faults: FaultyTabletop | None
+) -> Carried:
+    """In closed loop: outcomes, diagnoses with their answers, new plans."""
+    guard, watch = stack.watch()
+    result = run_command(
+        goal, plan, stack.library.skills, stack.observe,
+        lambda call: stack.play(call, faults, guard(call)),
+        costs=stack.affordances.cost, watch=watch,
+        withdraw=lambda holding: retreat(stack.world, holding),
+    )  # fmt: skip
+    told = [(what.failure.value, answer.value) for what, answer in result.diagnoses]
+    return result.outcomes, told, result.replans
 
 
-class _Open:
+def carry_out_open(stack: Stack, plan: Sequence[SkillCall], faults: FaultyTabletop | None) -> Carried:
     """The plan's steps one after another, whatever happens."""
-
-    def __init__(self, stack: Stack, plan: Sequence[SkillCall], faults: FaultyTabletop | None) -> None:
-        self._stack, self._plan, self._faults = stack, plan, faults
-
-    def carry_out(self) -> Carried:
-        """Outcomes; no diagnoses, no new plans."""
-        outcomes: list[Outcome] = []
-        for call in self._plan:
-            outcomes.append(self._stack.play(call, self._faults, lambda step: None))
-            if outcomes[-1].status is Status.ABORTED:
-                break
-        return outcomes, [], 0
+    outcomes: list[Outcome] = []
+    for call in plan:
+        outcomes.append(stack.play(call, faults, lambda step: None))
+        if outcomes[-1].status is Status.ABORTED:
+            break
+    return outcomes, [], 0
 
 
 # Runs ------------------------------------------------------------------------------------------------
