@@ -14,7 +14,16 @@ from dataclasses import dataclass
 
 from planners.compact import WORDED, Answer, Refuse, spans
 from planners.phrasing.author import Author
-from planners.phrasing.families import conditionals, exclusions, questions, references, refusals, steps, turns
+from planners.phrasing.families import (
+    conditionals,
+    exclusions,
+    lists,
+    questions,
+    references,
+    refusals,
+    steps,
+    turns,
+)
 from planners.phrasing.noise import MARK, noisy
 from planners.phrasing.scenes import sample_scene
 from robot_skills.scene_graph import SceneGraph
@@ -70,6 +79,11 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
     "sibling": (1.2, references.sibling),
     "swapped hand": (1.2, references.swapped_hand),
     "others too": (2, references.others_too),
+    "numbered": (4, lists.numbered),
+    "by place": (3, lists.by_place),
+    "elided": (2, lists.elided),
+    "elided place": (1.5, lists.elided_place),
+    "then shut": (2, lists.put_away_and),
     "correction": (3.5, turns.correction),
     "corrected thing": (3.5, turns.corrected_thing),
     "mixed": (2.5, turns.mixed),
