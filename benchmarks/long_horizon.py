@@ -288,32 +288,31 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
 
 
-def expectations(records: Sequence[dict[str, Any]], affordances: Affordances) -> list[tuple[float, bool]]:
-    """What was to be expected of each command that was planned, and whether it came about."""
-    pairs = []
+def calibration(title: str, records: Sequence[dict[str, Any]], affordances: Affordances) -> str:
+    """Brier score and reliability of what was expected: that every step of a plan works at its first try."""
+    first: list[tuple[float, bool]] = []
+    final: list[tuple[float, bool]] = []
     for record in records:
-        if record["plan"] is not None:
-            plan = [SkillCall.parse(text) for text in record["plan"]]
-            expected = affordances.expected_success(plan, SceneGraph.from_json(record["scene"]))
-            if expected is not None:
-                pairs.append((expected, bool(record["success"])))
-    return pairs
-
-
-def calibration(title: str, pairs: Sequence[tuple[float, bool]]) -> str:
-    """Brier score and reliability of what was expected of commands."""
-    if not pairs:
+        plan = [SkillCall.parse(text) for text in record["plan"] or ()]
+        expected = affordances.expected_success(plan, SceneGraph.from_json(record["scene"])) if plan else None
+        if expected is not None:
+            first.append((expected, record["success"] and not record["diagnoses"]))
+            final.append((expected, record["success"]))
+    if not first:
         return ""
-    base = sum(happened for _, happened in pairs) / len(pairs)
     rows = [
-        (f"{low:.2f} to {high:.2f}", count, f"{mean:.2f}", rate(good, count))
-        for low, high, count, good, mean in reliability(pairs, EDGES)
+        (f"{low:.2f} to {high:.2f}", count, f"{mean:.2f}", rate(good, count), rate(end[3], count))
+        for (low, high, count, good, mean), end in zip(
+            reliability(first, EDGES), reliability(final, EDGES), strict=True
+        )
     ]
+    share = sum(happened for _, happened in first) / len(first)
     head = (
-        f"**{title}**: Brier score {brier(pairs):.3f} over {len(pairs)} commands; "
-        f"{base * (1 - base):.3f} by the mean alone, which nobody knows before."
+        f"**{title}**: Brier score {brier(first):.3f} for the first try, over {len(first)} commands (always "
+        f"saying the mean, {share:.2f}, which nobody knows before: {share * (1 - share):.3f}); "
+        f"{brier(final):.3f} for the end."
     )
-    return head + "\n\n" + table(("expected", "commands", "mean expected", "came about"), rows)
+    return head + "\n\n" + table(("expected", "commands", "mean expected", "first try", "in the end"), rows)
 
 
 def diagnoses(lines: Sequence[dict[str, Any]]) -> str:
@@ -346,11 +345,12 @@ def report(args: argparse.Namespace) -> None:
         "stops too early; the same draws for closed and open loop as long as their calls are the same.",
         "**What the closed loop diagnosed in these, and its answers**",
         diagnoses(closed),
-        calibration("Expected success of single commands, closed loop", expectations(singles, affordances)),
+        calibration("Expected success of single commands, closed loop", singles, affordances),
         *(
             calibration(
                 f"Of long commands without mishaps, {loop} loop",
-                expectations([x for x in long if (x["loop"], x["rate"]) == (loop, 0)], affordances),
+                [x for x in long if (x["loop"], x["rate"]) == (loop, 0)],
+                affordances,
             )
             for loop in ("open", "closed")
         ),
