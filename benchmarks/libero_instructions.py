@@ -120,7 +120,7 @@ def main() -> None:
         ],
         rows,
         "No language model: instructions are read by the scene's names. No instruction was kept apart: what "
-        "types of things are called (datasets/libero_skills/names.yaml) was written down, and the reader made, "
+        "types of things are called (datasets/libero_skills/names.yaml) was written down and the reader made "
         "with the first wording in sight; the second shows what other words do to it. "
         f"{1000 * spent / (2 * len(tasks)):.0f} ms of processor time an instruction with its plan. "
         "Intervals: 95 %, Wilson.",
