@@ -238,9 +238,9 @@ def _report(
     median, late = statistics.median(total), total[int(0.99 * (len(total) - 1))]
     note = (
         f"{args.count} inputs, seed {args.seed}; failed: {failed}. Seconds of processor time: median "
-        f"{median:.2f}, 99 % {late:.2f}, most {total[-1]:.2f}. Digest of the answers: {digest}. A crash is anything "
-        f"but an `InputError`; failed counts crashes, plans that do not replay, goals that speak of what "
-        f"the command does not, and answers that took more than {HANG} s."
+        f"{median:.2f}, 99 % {late:.2f}, most {total[-1]:.2f}. Digest of the answers: {digest}. A crash is "
+        f"anything but an `InputError`; failed counts crashes, plans that do not replay, goals that speak of "
+        f"what the command does not, and answers that took more than {HANG} s."
     )
     header = ("inputs", "count", "plans", "refusals", "questions", "input errors", "crashes", "failed",
               "median s", "99 % s", "most s")  # fmt: skip
