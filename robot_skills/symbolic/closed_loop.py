@@ -279,7 +279,9 @@ class _Run:
             return None
         self._given[key] += 1
         self._note(problem, answer)
-        if shared:
+        if answer is Answer.DETOUR:
+            self._plan = steps[1:]
+        elif shared:
             self._plan = steps
             self._tell(Event("replan", problem.text, plan=steps))
         return steps
@@ -302,22 +304,28 @@ class _Run:
         return plan_to(self._goal, self._scene, self._skills) is not None
 
     def _detour(self, call: SkillCall) -> tuple[SkillCall, ...] | None:
-        """The cheapest call about the same things after which the plan, from that step or before, works."""
+        """The cheapest call about the same things from which a plan by way of that step leads to the goal."""
         tables = {each.name for each in self._scene.entities if each.kind == "table"}
         things = {each.name for each in self._scene.entities}.intersection(call.args.values()) - tables
-        cost, found = self._cost(), list[tuple[float, bool, int, tuple[SkillCall, ...]]]()
-        for skill in self._skills.values():
-            for other in skill.groundings(self._scene):
-                if other == call or things.isdisjoint(other.args.values()) or self._pointless(skill, other):
-                    continue
-                after = skill.after(other, self._scene)
-                rest = self._rest_from(after, call)
+        others = [
+            other
+            for skill in self._skills.values()
+            for other in skill.groundings(self._scene)
+            if other != call and not things.isdisjoint(other.args.values())
+            if not self._pointless(skill, other)
+        ]
+        # As in a search: among equals, what goes to the table comes first.
+        others.sort(key=lambda other: tables.isdisjoint(other.args.values()))
+        cost = self._cost()
+        for rest_from in (self._rest_from, self._plan_from):
+            found = []
+            for number, other in enumerate(others):
+                rest = rest_from(self._skills[other.skill].after(other, self._scene), call)
                 if rest is not None:
-                    price = cost(other) + sum(map(cost, rest))
-                    # As in a search: among equals, what goes to the table comes first.
-                    narrow = tables.isdisjoint(other.args.values())
-                    found.append((price, narrow, len(found), (other, *rest)))
-        return min(found)[3] if found else None
+                    found.append((cost(other) + sum(map(cost, rest)), number, (other, *rest)))
+            if found:
+                return min(found)[2]
+        return None
 
     def _pointless(self, skill: Skill, call: SkillCall) -> bool:
         return bool(skill.unmet(call, self._scene)) or self._scene.holds(skill.goal(call))
@@ -328,6 +336,10 @@ class _Run:
             if call in rest and verify(rest, self._goal, scene, self._skills).ok:
                 return rest
         return None
+
+    def _plan_from(self, scene: SceneGraph, call: SkillCall) -> tuple[SkillCall, ...] | None:
+        plan = plan_to(self._goal, scene, self._skills)
+        return plan if plan is not None and call in plan else None
 
     def _cost(self) -> Callable[[SkillCall], float]:
         """Costs here and now: what failed in this run is less likely to work."""

@@ -168,6 +168,15 @@ def test_what_cannot_be_placed_is_put_down_and_taken_anew(skills: Mapping[str, S
     assert (result.success, result.replans) == (True, 0)
 
 
+def test_what_is_held_from_the_start_can_be_put_down_too(skills: Mapping[str, Skill]) -> None:
+    """The plan holds no pick to go back to: one is planned."""
+    scene = make_scene(OBJECTS, ["holding(red block)", "open(drawer)"])
+    result = ToyWorld(scene, skills, {0: Status.TIMED_OUT}).run()
+    assert told(result) == [(Failure.TIMED_OUT, Answer.DETOUR)]
+    assert names(result) == ["place", "place", "pick", "place", "close"]
+    assert result.outcomes[1].call.args["target"] == "table"
+
+
 def test_detours_are_chosen_by_what_they_cost(skills: Mapping[str, Skill]) -> None:
     def costs(scene: SceneGraph) -> Callable[[SkillCall], float]:
         return lambda call: 0.5 if call.args.get("direction") == "back" else 1.0

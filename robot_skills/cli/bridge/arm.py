@@ -188,7 +188,7 @@ class Person:
             yield lambda step: status.update(f"{escape(title)}  {step.seconds:.1f} s")
 
     def _tell(self, event: Event) -> None:
-        if event.kind in ("outcome", "replan"):
+        if event.kind in ("outcome", "diagnosis"):
             self._console.print(escape(event.text))
 
     def _code(self, good: bool, outcome: Outcome | None) -> int:
