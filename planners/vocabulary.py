@@ -12,14 +12,14 @@ def word_set(text: str) -> frozenset[str]:
 
 #: kind -> other words for it. Singular; plurals are derived.
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "block": ("cube", "brick", "cuboid"),
-    "cylinder": ("can", "tube", "tin", "pillar", "roller"),
-    "ball": ("sphere", "orb", "marble", "globe"),
-    "bowl": ("dish", "basin"),
+    "block": ("cube", "brick", "cuboid", "cubelet"),
+    "cylinder": ("can", "tube", "tin", "pillar", "roller", "column", "peg", "canister", "cyl"),
+    "ball": ("sphere", "orb", "marble", "globe", "spheroid"),
+    "bowl": ("dish", "basin", "saucer", "vessel"),
     "drawer": ("tray",),
     "door": ("gate", "hatch"),
     "button": ("lamp", "light", "bulb", "buzzer", "switch"),
-    "table": ("desk", "tabletop", "worktop", "countertop", "surface"),
+    "table": ("desk", "tabletop", "worktop", "countertop", "surface", "desktop", "workbench"),
 }
 #: The kinds that "one" and "the others" may stand for.
 LOOSE = ("block", "cylinder", "ball", "bowl")
@@ -27,20 +27,42 @@ LOOSE = ("block", "cylinder", "ball", "bowl")
 GENERIC = ("object", "thing", "item", "toy", "piece", "stuff", "one", "shape")
 #: colour or size -> other words for it.
 ADJECTIVES: Mapping[str, tuple[str, ...]] = {
-    "red": ("crimson", "scarlet", "ruby", "reddish"),
+    "red": ("crimson", "scarlet", "ruby", "reddish", "carmine", "vermilion"),
     "orange": ("tangerine", "amber"),
     "yellow": ("golden", "lemon", "yellowish"),
-    "green": ("lime", "emerald", "greenish"),
-    "cyan": ("turquoise", "teal", "aqua"),
-    "blue": ("navy", "azure", "bluish", "cobalt"),
-    "purple": ("violet", "lilac", "magenta"),
-    "white": ("ivory",),
+    "green": ("lime", "emerald", "greenish", "jade"),
+    "cyan": ("turquoise", "teal", "aqua", "aquamarine"),
+    "blue": ("navy", "azure", "bluish", "cobalt", "sapphire", "ultramarine"),
+    "purple": ("violet", "lilac", "magenta", "mauve", "amethyst"),
+    "white": ("ivory", "whitish", "snowy"),
     "pink": ("rose",),
     "black": (),
     "grey": ("gray",),
     "brown": (),
-    "small": ("little", "tiny", "smaller", "smallest", "mini"),
-    "large": ("big", "bigger", "biggest", "larger", "largest", "huge"),
+    "small": (
+        "little",
+        "tiny",
+        "smaller",
+        "smallest",
+        "mini",
+        "wee",
+        "teeny",
+        "littler",
+        "littlest",
+        "tiniest",
+    ),
+    "large": (
+        "big",
+        "bigger",
+        "biggest",
+        "larger",
+        "largest",
+        "huge",
+        "massive",
+        "enormous",
+        "giant",
+        "bulky",
+    ),
 }
 SIZES = ("small", "large")
 

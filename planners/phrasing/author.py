@@ -15,6 +15,7 @@ from planners.phrasing.nouns import Speaker
 from planners.phrasing.scenes import COLOURS, LOOSE
 from planners.phrasing.talk import Talker
 from planners.phrasing.templates import fill, phrases, slots
+from planners.vocabulary import word_set
 from robot_skills.logic import Atom
 from robot_skills.scene_graph import SceneGraph
 
@@ -31,9 +32,7 @@ _THING = re.compile(
     r"should|must|might|needn't)\b)"
 )
 #: First words of imperatives that do not become "-ing" by themselves.
-_NOT_VERBS = frozenset(
-    ["into", "in", "on", "inside", "lights", "be", "don't", "the", "a", "my", "your", "what", "do"]
-)
+_NOT_VERBS = word_set("into in on inside lights be don't the a my your what do i nothing")
 
 
 @dataclass
@@ -259,22 +258,7 @@ def _ing(verb: str) -> str:
 
 
 _IRREGULAR = {"lie": "lying", "be": "being"}
-_SINGLE = frozenset(
-    [
-        "open",
-        "reopen",
-        "position",
-        "deposit",
-        "gather",
-        "collect",
-        "lower",
-        "loosen",
-        "deliver",
-        "abandon",
-        "widen",
-        "flatten",
-        "unfasten",
-        "surrender",
-        "entrust",
-    ]
+_SINGLE = word_set(
+    "open reopen position deposit gather collect lower loosen deliver abandon widen flatten unfasten "
+    "surrender entrust equip"
 )

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from planners.compact import Goal, Refuse
+from planners.compact import Goal, Refuse, literal
 from planners.phrasing.author import Author
 from planners.phrasing.families.refusals import forbidden
-from planners.phrasing.families.steps import single, talked
+from planners.phrasing.families.steps import single, talked, too_far
 from planners.phrasing.noise import MARK, noisy
 from planners.phrasing.nouns import Speaker
 from planners.phrasing.scenes import sample_scene
@@ -91,19 +91,23 @@ def test_complaints_are_about_what_is_not_so_yet() -> None:
         assert all(meant.startswith(so) and "any" not in meant for meant in complaints)
 
 
-def test_too_far_one_way_means_the_other() -> None:
-    other = {"left": "right", "right": "left"}
-    told = [
-        (match[1], meant)
-        for text, meant in singles([])
-        if (
-            match := re.search(
-                r"(?:too|so|less) (?:far|much)(?: over)?(?: (?:to|on) the)? (left|right)\b", text
-            )
-        )
-    ]
-    assert {way for way, _ in told} == {"left", "right"}
-    assert all(meant.endswith(f", {other[way]})") for way, meant in told)
+@pytest.mark.parametrize(
+    ("way", "there"),
+    [
+        ("left", "right"),
+        ("right", "left"),
+        ("forward", "back|close|near"),
+        ("back", "forward|ahead|away|front"),
+    ],
+)
+def test_too_far_one_way_means_the_other(way: str, there: str) -> None:
+    author = Author(make_scene(THINGS), random.Random(way))
+    told = []
+    for _ in range(60):
+        author.forget()
+        told.append(too_far(author, literal("moved", "red block", way)))
+    assert len(set(told)) > 40
+    assert all(re.search(rf"\b({there})\b", text) for text in told)
 
 
 def test_only_cylinders_are_tall() -> None:

@@ -12,7 +12,7 @@ from planners.phrasing.templates import fill, phrases
 from robot_skills.logic import Atom
 
 #: Imperatives that are the opposite of another one when they are forbidden.
-_KEEPS = re.compile(r"(leave|keep|let|have|make|ensure|see|check|stop|double-check|remain|hang|hold on) ?\b")
+KEEPS = re.compile(r"(leave|keep|let|have|make|ensure|see|check|stop|double-check|get|hang|hold on) ?\b")
 
 
 def question(author: Author) -> tuple[str, Answer] | None:
@@ -35,7 +35,7 @@ def hazard(author: Author) -> tuple[str, Answer] | None:
 def forbidden(author: Author) -> tuple[str, Answer] | None:
     """Only what not to do: nothing that asks for its opposite, as "don't leave it open" does."""
     words = author.any_words()
-    if _KEEPS.match(words["A"]):
+    if KEEPS.match(words["A"]):
         return None
     return fill(author.phrase("refusals", "forbidden"), words), Refuse("forbidden")
 

@@ -29,7 +29,7 @@ def _single(author: Author, item: Literal) -> tuple[str, Answer] | None:
     if style == "hint":
         style = _hint(author, item)
     if style == "hint_opposite":
-        return _too_far(author, item), Goal((item,))
+        return too_far(author, item), Goal((item,))
     words = author.say(item, style)
     if words is None:
         return None
@@ -55,7 +55,7 @@ def _hint(author: Author, item: Literal) -> str:
     return "hint_off" if len(names) == 1 and kind == "table" and author.base_of(names[0]) else "hint"
 
 
-def _too_far(author: Author, item: Literal) -> str:
+def too_far(author: Author, item: Literal) -> str:
     """A push, told from where the thing is and should not be."""
     way = _OPPOSITE[item.groups[1].names[0]]
     words = {"X": author.speaker.one(item.groups[0].names[0]), "O": author.speaker.word(f"too {way}")}

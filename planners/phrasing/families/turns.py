@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planners.compact import Answer, Goal, Refuse, literal
 from planners.phrasing.author import FILES, Author, speaks_back
-from planners.phrasing.families.refusals import cannot, missing, no_place, no_skill, question
+from planners.phrasing.families.refusals import KEEPS, cannot, missing, no_place, no_skill, question
 from planners.phrasing.meaning import feasible, sample_literal, step_kind
 from planners.phrasing.noise import MARK
 from planners.phrasing.scenes import LOOSE
@@ -45,7 +45,7 @@ def addition(author: Author) -> tuple[str, Answer] | None:
         return None
     forbidden = author.say(other)
     gerund = author.gerund(forbidden) if forbidden else None
-    if forbidden is None or gerund is None:
+    if forbidden is None or gerund is None or KEEPS.match(forbidden):
         return None
     if speaks_back(forbidden) and template.find("A") > max(template.find("B"), template.find("H")):
         return None
