@@ -127,7 +127,7 @@ class Author:
         words |= {"T": self.speaker.word("table"), "D": ""}
         base = self.base_of(group.names[0])
         if base and kind not in ("in", "on"):
-            words["Y"] = self.speaker.one(base)
+            words["Y"] = self.plainly(base)
         if kind in ("in", "on"):
             place = place or self.speaker.group(item.groups[1])
             if place is None:
