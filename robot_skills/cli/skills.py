@@ -1,4 +1,4 @@
-"""`robot-skills skills`: list, show and add skills."""
+"""`robot-skills skills`: list, show, draw and add skills."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from robot_skills.cli.console import check_output, make_console, write_json
+from robot_skills.cli.console import check_output, make_console, whole_file, write_json
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import Skill
 
@@ -15,6 +15,7 @@ EXAMPLES = """\
 examples:
   robot-skills skills list
   robot-skills skills show place
+  robot-skills skills graph -o out/skills.png
   robot-skills skills add out/train/push --library my_skills
   robot-skills skills add out/train/all --skills pick,place,push --library my_skills
 """
@@ -24,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "skills",
-        help="list, show and add skills",
+        help="list, show, draw and add skills",
         description="The skill library: a folder of skills, each a card (skill.yaml) and a trained policy.",
         epilog=EXAMPLES,
     )
@@ -37,6 +38,10 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     actions.add_parser("list", help="every skill, and whether it is trained", parents=[shared])
     show = actions.add_parser("show", help="a skill's card, and the card of its training", parents=[shared])
     show.add_argument("name", metavar="SKILL")
+    graph = actions.add_parser("graph", help="a picture of which skill makes way for which", parents=[shared])
+    graph.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, required=True, help="a .png, .pdf or .svg file"
+    )
     add = actions.add_parser("add", help="copy a trained folder into the library", parents=[shared])
     add.add_argument("folder", metavar="FOLDER", type=Path, help="what `robot-skills train -o` wrote")
     add.add_argument(
@@ -55,7 +60,7 @@ def handle(args: argparse.Namespace) -> int:
     """Run one of the actions."""
     check_output(args.json)
     library = SkillLibrary.open(args.library, new=args.action == "add")
-    actions = {"list": _list, "show": _show, "add": _add}
+    actions = {"list": _list, "show": _show, "graph": _graph, "add": _add}
     write_json(args.json, actions[args.action](library, args))
     return 0
 
@@ -84,6 +89,18 @@ def _show(library: SkillLibrary, args: argparse.Namespace) -> dict[str, Any]:
     if card.is_file():
         console.print(f"\n{card.read_text().rstrip()}", markup=False)
     return _record(library, skill.name)
+
+
+def _graph(library: SkillLibrary, args: argparse.Namespace) -> dict[str, Any]:
+    from robot_skills.cli.skill_picture import draw
+
+    check_output(args.output)
+    with whole_file(args.output) as temporary:
+        found = draw(library.skills, temporary)
+    for edge in found:
+        make_console().print(f"{edge.giver} -> {edge.taker}: {', '.join(edge.supplies)}", markup=False)
+    made = [{"from": edge.giver, "to": edge.taker, "supplies": list(edge.supplies)} for edge in found]
+    return {"library": str(library.folder), "picture": str(args.output), "edges": made}
 
 
 def _add(library: SkillLibrary, args: argparse.Namespace) -> dict[str, Any]:
