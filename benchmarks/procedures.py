@@ -4,8 +4,9 @@
 
 A procedure is drawn: some tasks in a scene of its own, each with the calls that the search finds for it. One
 mistake is put in, or none: a task left out, two tasks swapped, a thing taken for another, something done
-besides. What is done is simulated on the cards, a look after every call; a mistake that the cards do not admit,
-or that makes no difference, is drawn again. The watch must name the kind; a remark of another kind is a false one.
+besides. What is done is simulated on the cards, a look after every call; a mistake that the cards do not
+admit, or that makes no difference, is drawn again. The watch must name the kind; a remark of another kind is
+a false one.
 """
 
 from __future__ import annotations

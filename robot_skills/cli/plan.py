@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from robot_skills.cli.console import check_output, escape, make_console, whole_file, write_json
+from robot_skills.cli.procedure import add_procedure_option, check_choice, show_procedure
 from robot_skills.cli.tabletop import add_perception_option, load_scene, sight, tabletop
+from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", metavar="COMMAND", help="what to do, in plain language")
+    parser.add_argument("command", metavar="COMMAND", nargs="?", help="what to do, in plain language")
+    add_procedure_option(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--scene", metavar="FILE", type=Path, help="a scene file (YAML)")
     where.add_argument("--seed", metavar="N", type=int, default=0, help="of a sampled scene (default 0)")
@@ -107,6 +110,12 @@ def make_planner(
 
 def handle(args: argparse.Namespace) -> int:
     """Plan, show, report."""
+    if args.procedure is not None:
+        check_choice(args)
+        own = SkillLibrary.open(args.library).skills
+        return show_procedure(args, make_planner(args, own, args.solver), own)
+    if args.command is None:
+        raise InputError("plan needs a COMMAND, or --procedure FILE.")
     check_output(args.json)
     check_output(args.html, ".html")
     check_output(args.pddl and args.pddl / "domain.pddl")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from robot_skills.cli.console import check_output, escape, make_console, write_json
 from robot_skills.cli.plan import add_planner_options, make_planner, show_result
+from robot_skills.cli.procedure import add_procedure_option, carry_out_procedure, check_choice
 from robot_skills.cli.tabletop import (
     PERCEPTIONS,
     OracleSight,
@@ -67,6 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         nargs="?",
         help="what to do, in plain language; without it, a conversation",
     )
+    add_procedure_option(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--scene", metavar="FILE", type=Path, help="a scene file (YAML)")
     where.add_argument("--seed", metavar="N", type=int, default=0, help="of a sampled scene (default 0)")
@@ -87,6 +89,10 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def handle(args: argparse.Namespace) -> int:
     """Plan, show the plan, carry it out, judge, report; without a command, talk."""
+    if args.procedure is not None:
+        check_choice(args)
+        known = SkillLibrary.open(args.library)
+        return carry_out_procedure(args, make_planner(args, known.skills), known)
     if args.command is None:
         from robot_skills.cli.talk import converse
 
