@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from planners.proposer import GoalProposer, Proposal
+from planners.vocabulary import visible
 from robot_skills.affordance import Affordances
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Not
@@ -19,8 +20,10 @@ from robot_skills.symbolic.model import GroundModel, ground, same_for_all
 from robot_skills.symbolic.search import NODE_BUDGET, SearchResult, Verdict, search, search_in_order
 from robot_skills.symbolic.verification import verify
 
-#: Finds a plan to a goal from a scene, with these skills.
-Solver: TypeAlias = Callable[[Formula, SceneGraph, Mapping[str, Skill]], SearchResult]
+#: Finds a plan to a goal from a scene, with these skills at what their calls cost.
+Solver: TypeAlias = Callable[
+    [Formula, SceneGraph, Mapping[str, Skill], Callable[[SkillCall], float]], SearchResult
+]
 LONGEST_COMMAND = 2_000
 _EXPLAIN_BUDGET = 2_000
 
@@ -103,7 +106,7 @@ class Planner:
         """
         started = time.perf_counter()
         check_command(command)
-        proposal = self._proposer.propose(command, scene)
+        proposal = self._proposer.propose(visible(command), scene)
         if proposal.goal is None:
             spent = time.perf_counter() - started
             return PlanResult(
@@ -142,7 +145,7 @@ class Planner:
         if self._solver is None:
             result = search_in_order(model, goal, self._budget)
         else:
-            result = self._solver(goal, scene, self._skills)
+            result = self._solver(goal, scene, self._skills, cost)
         if result.verdict is not Verdict.FOUND:
             return (), self._refusal(goal, model, result), None
         verification = verify(result.plan, goal, scene, self._skills)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from planners.planner import Planner, PlanResult
     from robot_skills.logic import Formula
     from robot_skills.scene_graph import Entity, SceneGraph
-    from robot_skills.skill import Skill
+    from robot_skills.skill import Skill, SkillCall
 
 EXAMPLES = """\
 examples:
@@ -127,7 +127,8 @@ def handle(args: argparse.Namespace) -> int:
     check_command(args.command)
     library = SkillLibrary.open(args.library)
     skills = library.skills
-    planner = make_planner(args, skills, args.solver).knowing(Affordances.open(library))
+    affordances = Affordances.open(library)
+    planner = make_planner(args, skills, args.solver).knowing(affordances)
     scene = load_scene(args.scene, args.seed)
     console = make_console()
     with tabletop(scene) as world:
@@ -137,17 +138,23 @@ def handle(args: argparse.Namespace) -> int:
         result = planner.plan(args.command, graph)
     show_result(console, result)
     if args.pddl is not None and result.goal is not None:
-        write_pddl(args.pddl, skills, graph, result.goal)
+        write_pddl(args.pddl, skills, graph, result.goal, affordances.cost(graph))
     write_json(args.json, result.to_json())
     write_story(args.html, Story(result, graph, foreseen(result.plan, graph, skills)))
     return 0 if result.verified else 2
 
 
-def write_pddl(folder: Path, skills: Mapping[str, Skill], graph: SceneGraph, goal: Formula) -> None:
+def write_pddl(
+    folder: Path,
+    skills: Mapping[str, Skill],
+    graph: SceneGraph,
+    goal: Formula,
+    cost: Callable[[SkillCall], float] | None = None,
+) -> None:
     """Write domain.pddl and problem.pddl into a folder."""
     from robot_skills.symbolic.pddl.writer import write_task
 
-    task = write_task(skills, graph, goal)
+    task = write_task(skills, graph, goal, cost)
     for name, text in (("domain", task.domain), ("problem", task.problem)):
         with whole_file(folder / f"{name}.pddl") as temporary:
             temporary.write_text(text)

@@ -33,6 +33,13 @@ def test_another_solver_finds_the_plan_and_the_replay_checks_it() -> None:
     assert [call.skill for call in result.plan] == ["open", "pick", "place", "close"]
 
 
+def test_costs_are_written_for_others(tmp_path: Path) -> None:
+    scene, goal = make_scene(("red block",)), parse("open(door)")
+    write_pddl(tmp_path, SkillLibrary.open().skills, scene, goal, lambda call: 0.25)
+    assert "(increase (total-cost) 250)" in (tmp_path / "domain.pddl").read_text()
+    assert "(:metric minimize (total-cost))" in (tmp_path / "problem.pddl").read_text()
+
+
 def test_files_for_other_planners_are_written_whole(tmp_path: Path) -> None:
     scene, goal = make_scene(("red block",)), parse("open(door)")
     write_pddl(tmp_path / "new", SkillLibrary.open().skills, scene, goal)
