@@ -18,6 +18,7 @@ import re
 import signal
 import statistics
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -149,7 +150,8 @@ def faults(case: Case, result: PlanResult, skills: Mapping[str, Skill]) -> Itera
             return
     if not table.holds(result.goal):
         yield "the replay on the table: the goal does not hold"
-    said = re.findall(r"\w+", re.sub("[\u200b-\u200f]", "", case.command.lower()))
+    shown = re.sub("[\u200b-\u200f\u202a-\u202e]", "", unicodedata.normalize("NFKC", case.command.lower()))
+    said = re.findall(r"\w+", shown)
     for name in {arg for atom in atoms(result.goal) for arg in atom.args} & set(FIXTURES):
         kind = case.scene.entity(name).kind
         words = (name, kind, *KINDS[kind], "container")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 
 def word_set(text: str) -> frozenset[str]:
     """The words of a text, written out as one."""
     return frozenset(text.split())
+
+
+def visible(text: str) -> str:
+    """A text as it is seen: no marks that are not, one form for each letter, breaks and controls as spaces.
+
+    A word cannot be hidden from the rules by a mark in it that nobody sees.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    shown = (" " if unicodedata.category(mark) == "Cc" else mark for mark in text)
+    return "".join(mark for mark in shown if unicodedata.category(mark) != "Cf")
 
 
 #: kind -> other words for it. Singular; plurals are derived.

@@ -165,8 +165,8 @@ def _stripped(text: str) -> str:
 
 def plain(line: str) -> str:
     """Lower case, one space between words, apostrophes and commas kept, no other mark at the ends."""
-    text = unicodedata.normalize("NFKC", line).replace("’", "'").casefold()
-    text = "".join(mark for mark in text if unicodedata.category(mark) not in ("Cf", "Mn"))
+    text = words.visible(line).replace("’", "'").casefold()
+    text = "".join(mark for mark in text if unicodedata.category(mark) != "Mn")
     text = re.sub(r"[^\w',:]+", " ", text)
     return re.sub(r"\s*,\s*", ", ", text).strip(" ,")
 
