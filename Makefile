@@ -48,7 +48,7 @@ peers: $(VENV)/.stamp-dev  ## our exports read by robomimic's and LeRobot's own 
 
 bench: $(VENV)/.stamp-dev  ## every table in benchmarks/results, and the README's
 	for table in simulation experts latency skills planning_goals commands data_loading \
-		demonstration_quality robosuite_rendering simulators readme; do \
+		demonstration_quality robosuite_rendering simulators planning_speed readme; do \
 		$(BIN)/python benchmarks/$$table.py || exit 1; \
 	done
 
@@ -85,6 +85,7 @@ generated: $(VENV)/.stamp-dev  ## 200 generated tasks, their funnel, how well th
 
 libero: $(VENV)/.stamp-dev  ## LIBERO-Object: install it (670 MB), collect, train, evaluate (about an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e ".[libero]"
+	$(BIN)/python benchmarks/libero_instructions.py
 	$(BIN)/robot-skills collect datasets/libero_object.yaml -o out/data/libero_object
 	$(BIN)/robot-skills train datasets/train_libero_object.yaml -o out/train/libero_object --resume
 	$(BIN)/python benchmarks/libero_object.py expert --episodes 20
