@@ -99,7 +99,8 @@ class Speaker:
             size = entity.attributes.get("size") if self.rng.random() < 0.45 else None
             if self.fitting(kind, colour, size) == (entity.name,):
                 return self.described(kind, colour, size)
-        size = entity.attributes.get("size") if entity.name.split()[0] in ("small", "large") else None
+        size = entity.attributes.get("size")
+        size = size if entity.name.split()[0] == size else None
         return self.described(entity.kind, _colour(entity), size)
 
     def fitting(
@@ -186,7 +187,7 @@ class Speaker:
         )
         alike = self.fitting(kind, colour)
         sized = all(self.scene.entity(name).attributes.get("size") for name in alike)
-        if size is None or not sized or len(alike) < 2 or len(self.fitting(kind, colour, size)) > 1:
+        if size not in SIZES or not sized or len(alike) < 2 or len(self.fitting(kind, colour, size)) > 1:
             return None
         section = "comparative" if len(alike) == 2 and self.rng.random() < 0.6 else "superlative"
         if kind == "cylinder" and self.rng.random() < _BY_HEIGHT:

@@ -25,6 +25,8 @@ LOOSE = ("block", "cylinder", "ball", "bowl")
 _KINDS = ("block", "block", "block", "cylinder", "cylinder", "ball", "ball")
 _FEWEST, _MOST = 3, 8
 _WITH_ALL_FIXTURES, _WITH_SIZES, _OF_ONE_KIND = 0.85, 0.35, 0.3
+#: Of the scenes that tell sizes: how many have a third size, how many name every thing by its size.
+_OF_THREE_SIZES, _NAMED_BY_SIZE = 0.35, 0.4
 
 
 def sample_scene(rng: random.Random) -> SceneGraph:
@@ -41,23 +43,29 @@ def _objects(rng: random.Random, count: int) -> list[Entity]:
     kinds = [crowd if crowd and rng.random() < 0.6 else rng.choice(_KINDS) for _ in range(count - bowls)]
     palette = rng.sample(COLOURS, rng.randint(3, len(COLOURS)))
     told = rng.random() < _WITH_SIZES
+    named = told and rng.random() < _NAMED_BY_SIZE
+    sizes = ("small", "medium", "large") if told and rng.random() < _OF_THREE_SIZES else SIZES
     drawn: list[tuple[str, str, str]] = []
     while len(drawn) < count:
         kind = kinds[len(drawn)] if len(drawn) < len(kinds) else "bowl"
-        thing = (kind, rng.choice(palette), rng.choice(SIZES))
+        unused = [size for size in sizes if (kind, size) not in {(each[0], each[2]) for each in drawn}]
+        size = rng.choice(unused) if unused and len(sizes) > len(SIZES) else rng.choice(sizes)
+        thing = (kind, rng.choice(palette), size)
         twins = [other for other in drawn if other[:2] == thing[:2]]
         if thing not in drawn and (not twins or rng.random() < 0.5):
             drawn.append(thing)
         elif rng.random() < 0.2:
             palette = list(COLOURS)
     rng.shuffle(drawn)
-    return [_object(thing, drawn, told) for thing in drawn]
+    return [_object(thing, drawn, told, named) for thing in drawn]
 
 
-def _object(thing: tuple[str, str, str], among: Sequence[tuple[str, str, str]], told: bool) -> Entity:
+def _object(
+    thing: tuple[str, str, str], among: Sequence[tuple[str, str, str]], told: bool, named: bool
+) -> Entity:
     kind, colour, size = thing
     twins = sum(other[:2] == thing[:2] for other in among) > 1
-    name = f"{size} {colour} {kind}" if twins else f"{colour} {kind}"
+    name = f"{size} {colour} {kind}" if twins or named else f"{colour} {kind}"
     attributes = {"colour": colour, **({"size": size} if told or twins else {})}
     return Entity(name, kind, frozenset(TAGS[kind]), attributes)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from planners.compact import WORDED, Answer, Refuse, spans
 from planners.phrasing.author import Author
 from planners.phrasing.families import (
+    comparisons,
     conditionals,
     exclusions,
     lists,
@@ -91,6 +92,13 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
     "split": (1, quantities.split),
     "one other": (0.7, quantities.one_other),
     "counted up": (0.6, quantities.counted_up),
+    "which is bigger": (0.8, comparisons.which_is),
+    "of each kind": (0.6, comparisons.each_extreme),
+    "of three sizes": (0.8, comparisons.of_three),
+    "tower by size": (1.2, comparisons.tower_by_size),
+    "apart by size": (0.8, comparisons.apart),
+    "sized": (1.5, comparisons.sized),
+    "unknown size": (0.8, comparisons.unknown_size),
     "correction": (3.5, turns.correction),
     "corrected thing": (3.5, turns.corrected_thing),
     "mixed": (2.5, turns.mixed),

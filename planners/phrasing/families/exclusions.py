@@ -85,15 +85,12 @@ def instead(author: Author) -> tuple[str, Answer] | None:
 def not_so(author: Author) -> tuple[str, Answer] | None:
     """What a fixture is not to be like, by itself or after a command."""
     fixtures = [each.name for each in author.scene.tagged("openable")]
-    lamp = bool(author.scene.tagged("pressable")) and author.rng.random() < 0.25
+    lamp = any(author.scene.tagged("pressable")) and (not fixtures or author.rng.random() < 0.25)
     if not (fixtures or lamp):
         return None
-    section, (predicate, positive) = author.rng.choice(
-        sorted((_LAMPS if lamp or not fixtures else _OPPOSITES).items())
-    )
-    name = "button" if section in _LAMPS else author.rng.choice(fixtures)
-    if name == "button" and not lamp:
-        return None
+    kinds = sorted((_LAMPS if lamp else _OPPOSITES).items())
+    section, (predicate, positive) = author.rng.choice(kinds)
+    name = "button" if lamp else author.rng.choice(fixtures)
     wish = Literal(predicate, (Group((name,)),), positive)
     before = author.plain_command() if author.rng.random() < 0.6 else None
     shown = "it" if name in author.speaker.said[-1:] else author.speaker.word("lamp" if lamp else name)

@@ -160,7 +160,7 @@ def elided_place(author: Author) -> tuple[str, Answer] | None:
 
 def put_away_and(author: Author) -> tuple[str, Answer] | None:
     """Things into the drawer, which is shut once all of them are in it."""
-    if not author.scene.tagged("openable") or "drawer" not in {each.name for each in author.scene.entities}:
+    if "drawer" not in {each.name for each in author.scene.entities}:
         return None
     item = _into_drawer(author)
     shown = author.speaker.group(item.groups[0]) if item else None
