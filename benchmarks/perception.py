@@ -20,23 +20,35 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 import yaml
 from commands import scene_for
+from numpy.typing import NDArray
 from report import hardware, write_report
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 
 from robot_skills.cli.plan import add_planner_options, make_planner
 from robot_skills.cli.run import Run, skill_sources
 from robot_skills.cli.tabletop import PERCEPTIONS, look, sight, tabletop
 from robot_skills.library import SkillLibrary
 from robot_skills.logic import Atom
-from robot_skills.perception.detector import Detector, DetectorConfig
+from robot_skills.perception.close_look import CloseLook, CloseTrainer, labelled_windows
+from robot_skills.perception.detector import (
+    CLOSE,
+    Detector,
+    DetectorConfig,
+    DetectorNetwork,
+    close_look,
+    halved,
+)
 from robot_skills.perception.graph import scene_graph as believed
 from robot_skills.perception.perceiver import SHIPPED, Perceiver
 from robot_skills.perception.training import DetectorTraining, Looks, Trainer, looks
+from robot_skills.policies.visuomotor import WEIGHTS
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import SkillCall
 from robot_skills.training.statistics import wilson_interval
@@ -54,6 +66,8 @@ OUT = Path("out/perception")
 SKILLS, LIMIT = 4, 90
 #: Stream of random numbers of a seed, and scenes to a file of pictures.
 STREAM, SCENES_A_FILE = 127, 100
+#: Of each file of pictures: camera -> arrays.
+Files: TypeAlias = "list[dict[str, dict[str, Any]]]"
 PREDICATES = ("on", "in", "holding", "open", "ajar", "pressed", "moved")
 
 
@@ -86,37 +100,75 @@ class Look:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Render what is not there yet, train, write the folder and its card."""
-    folder = OUT / "pictures"
-    for first in range(args.first_seed, args.first_seed + args.scenes, SCENES_A_FILE):
-        if not (folder / f"front_{first}_{first + SCENES_A_FILE}.npz").exists():
-            command = [sys.executable, "-m", "sim.experts.sightings", "-o", str(folder)]
-            subprocess.run([*command, "--first-seed", str(first), "--scenes", str(SCENES_A_FILE)], check=True)
-    began, config = time.process_time(), DetectorConfig(TABLETOP, FRAMING)
-    firsts = range(args.first_seed, args.first_seed + args.scenes, SCENES_A_FILE)
-    parts = [
-        looks(
-            config, {c: dict(np.load(folder / f"{c}_{first}_{first + SCENES_A_FILE}.npz")) for c in FRAMING}
-        )
-        for first in firsts
-    ]
-    data = Looks(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-    trainer = Trainer(config, data, DetectorTraining(steps=args.steps))
-    for measured in trainer.run():
-        print({name: round(value, 3) for name, value in measured.items()}, flush=True)
-        trainer.network.eval()
-        Detector(config, trainer.network).save(OUT / "latest")
-        trainer.network.train()
-    trainer.network.eval()
-    Detector(config, trainer.network).save(args.folder)
+    """Render what is not there yet, train both networks, write the folder and its card."""
+    seeds, config = range(args.first_seed, args.first_seed + args.scenes), DetectorConfig(TABLETOP, FRAMING)
+    files = list(rendered(seeds))
+    if args.part in ("whole", "both"):
+        save_file(halved(trained_whole(config, files, args.steps)), OUT / WEIGHTS)
+    if args.part in ("close", "both"):
+        save_file(halved(trained_close(config, files, args.close_steps)), OUT / CLOSE)
+    if not all((OUT / file).exists() for file in (WEIGHTS, CLOSE)):
+        return
+    parts = {WEIGHTS: DetectorNetwork(config), CLOSE: close_look(config)}
+    for file, part in parts.items():
+        part.load_state_dict(load_file(OUT / file))
+    Detector(config, *parts.values()).save(args.folder)
+    sizes = [(args.folder / file).stat().st_size / 1e6 for file in parts]
+    weights = [sum(value.numel() for value in part.parameters()) for part in parts.values()]
     facts = {
-        "scenes": args.scenes, "first": args.first_seed, "last": args.first_seed + args.scenes - 1,
-        "looks": len(data.images), "steps": args.steps, "batch": trainer.training.batch,
-        "minutes": round((time.process_time() - began) / 60),
-        "size": round((args.folder / "model.safetensors").stat().st_size / 1e6, 2),
-        "weights": sum(value.numel() for value in trainer.network.parameters()), "hardware": hardware(),
+        "scenes": args.scenes, "first": seeds[0], "last": seeds[-1], "steps": args.steps,
+        "close_steps": args.close_steps, "whole": weights[0], "close": weights[1],
+        "looks": sum(len(arrays["front"]["images"]) for arrays in files), "size": round(sum(sizes), 2),
+        "batch": DetectorTraining.batch, "hardware": hardware(),
     }  # fmt: skip
     (args.folder / "README.md").write_text(CARD.format(**facts))
+
+
+def rendered(seeds: range) -> Iterator[dict[str, dict[str, Any]]]:
+    """The pictures of each file of scenes: camera -> arrays."""
+    folder = OUT / "pictures"
+    for first in range(seeds.start, seeds.stop, SCENES_A_FILE):
+        names = {camera: folder / f"{camera}_{first}_{first + SCENES_A_FILE}.npz" for camera in FRAMING}
+        if not all(name.exists() for name in names.values()):
+            command = [sys.executable, "-m", "sim.experts.sightings", "-o", str(folder)]
+            subprocess.run([*command, "--first-seed", str(first), "--scenes", str(SCENES_A_FILE)], check=True)
+        yield {camera: dict(np.load(name)) for camera, name in names.items()}
+
+
+def trained_whole(config: DetectorConfig, files: Files, steps: int) -> DetectorNetwork:
+    """The network for whole pictures."""
+    parts = [looks(config, arrays) for arrays in files]
+    data = Looks(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    trainer = Trainer(config, data, DetectorTraining(steps=steps))
+    tell(trainer.run())
+    return trainer.network
+
+
+def trained_close(config: DetectorConfig, files: Files, steps: int) -> CloseLook:
+    """The network for closer looks."""
+    rng = np.random.default_rng([0, STREAM])
+    parts = [
+        labelled_windows(
+            arrays["images"], arrays["things"], depths(arrays), arrays["focal"], len(TABLETOP.graspable), rng
+        )
+        for file in files
+        for arrays in file.values()
+    ]
+    torch.manual_seed(0)
+    network = close_look(config)
+    tell(CloseTrainer(network, *(torch.cat(each) for each in zip(*parts, strict=True))).run(steps))
+    return network
+
+
+def depths(arrays: dict[str, Any]) -> NDArray[np.float64]:
+    """How far in front of the camera each thing is, (N, M) m."""
+    away = arrays["things"][..., 6:9] - arrays["eye"][:, None]
+    return -np.einsum("nmk,nk->nm", away, arrays["rotation"][:, :, 2])
+
+
+def tell(run: Iterator[dict[str, float]]) -> None:
+    for measured in run:
+        print({name: round(value, 3) for name, value in measured.items()}, flush=True)
 
 
 def states(args: argparse.Namespace) -> None:
@@ -292,9 +344,10 @@ def tally(marks: list[bool]) -> tuple[int, int]:
 CARD = """\
 # The detector of the tabletop
 
-A convolutional network of {weights:,} weights ({size} MB in half precision) that finds blocks, cylinders,
-balls, bowls, drawer, door and button in the pictures of the front and the wrist camera. `config.json` holds
-its sizes and the catalogue: what there is, how large, what may be done with it. See `docs/perception.md`.
+Two convolutional networks ({size} MB in half precision): one of {whole:,} weights finds blocks, cylinders,
+balls, bowls, drawer, door and button in the pictures of both cameras, one of {close:,} looks
+closer at each graspable thing to tell its kind. `config.json` holds their sizes and the catalogue: what there
+is, how large, what may be done with it. See `docs/perception.md`.
 
 ```python
 from robot_skills.perception.detector import Detector
@@ -306,13 +359,13 @@ detector = Detector.load(SHIPPED)
 
 ## Training
 
-`python benchmarks/perception.py train --first-seed {first} --scenes {scenes} --steps {steps}`
-(`make perception`). {minutes} minutes of one core of {hardware}, rendering not counted.
+`python benchmarks/perception.py train --scenes {scenes} --steps {steps} --close-steps {close_steps}`
+(`make perception`) on {hardware}.
 
 - {looks:,} looks of both cameras at {scenes:,} scenes (seeds {first} to {last}), labelled by the simulator's
   state: six in ten arranged (things stacked, in bowls, in the drawer, in the hand, pushed away), four in ten
   with scripted experts at work. Light, brightness, table and the front camera's place vary in seven of ten.
-- {steps:,} steps of {batch} looks.
+- {steps:,} steps of {batch} looks; {close_steps:,} steps of 128 windows.
 
 ## How good it is
 
@@ -331,6 +384,9 @@ def main() -> None:
     job.add_argument("--first-seed", type=int, default=0)
     job.add_argument("--scenes", type=int, default=1000)
     job.add_argument("--steps", type=int, default=DetectorTraining.steps)
+    job.add_argument("--close-steps", type=int, default=3000)
+    parts = ("whole", "close", "both", "neither")
+    job.add_argument("--part", choices=parts, default="both", help="which network is trained")
     job.set_defaults(job=train)
     job = jobs.add_parser("states")
     job.add_argument("--first-seed", type=int, default=1_000_000)

@@ -8,8 +8,9 @@ how the ray leans, so that it need not learn where the cameras are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from robot_skills.errors import InputError
 from robot_skills.perception.catalogue import PLACES, Catalogue
+from robot_skills.perception.close_look import CloseLook, windows
 from robot_skills.perception.pinhole import Pinhole, View
 from robot_skills.policies.vision.pixels import normalise
 from robot_skills.policies.visuomotor import WEIGHTS, read_settings, write_folder
@@ -30,6 +32,8 @@ from robot_skills.policies.visuomotor import WEIGHTS, read_settings, write_folde
 #: Pixels to a cell's side.
 STRIDE = 4
 NAME = "tabletop_detector"
+#: The file of the network for closer looks.
+CLOSE = "close_look.safetensors"
 Array = NDArray[np.float64]
 
 
@@ -43,6 +47,7 @@ class DetectorConfig:
             first and last + 1.
         channels: of the layers at a half, a quarter, an eighth and a sixteenth of the picture's size.
         head: channels of the last layer but one.
+        close: channels of the network for closer looks.
         threshold: least heat of what is reported.
     """
 
@@ -50,6 +55,7 @@ class DetectorConfig:
     cameras: Mapping[str, tuple[int, int, int]]
     channels: tuple[int, int, int, int] = (16, 32, 64, 96)
     head: int = 48
+    close: tuple[int, int, int] = (24, 48, 64)
     threshold: float = 0.35
 
     def __post_init__(self) -> None:
@@ -218,11 +224,13 @@ class Detector:
 
     Attributes:
         config: what is detected.
-        network: in evaluation mode.
+        network: for whole pictures, in evaluation mode.
+        close: for closer looks at graspable things.
     """
 
     config: DetectorConfig
     network: DetectorNetwork = field(repr=False)
+    close: CloseLook = field(repr=False)
 
     @classmethod
     def load(cls, folder: Path) -> Detector:
@@ -232,23 +240,20 @@ class Detector:
             InputError: it is not one, is damaged, or of another format version.
         """
         config = read_settings(folder, NAME, DetectorConfig)
-        network = DetectorNetwork(config)
+        network, close = DetectorNetwork(config), close_look(config)
         try:
-            weights = load_file(folder / WEIGHTS)
-            network.load_state_dict(weights)
+            network.load_state_dict(load_file(folder / WEIGHTS))
+            close.load_state_dict(load_file(folder / CLOSE))
         except (OSError, SafetensorError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{folder} is damaged: {reason}. Copy it again, or train it again.") from error
-        return cls(config, channels_last(network.eval()))
+        return cls(config, channels_last(network.eval()), close.eval())
 
     def save(self, folder: Path) -> None:
-        """Write config.json and model.safetensors, weights in half precision."""
+        """Write config.json, model.safetensors and close_look.safetensors, weights in half precision."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights = {
-            name: value.detach().half().contiguous() if value.is_floating_point() else value
-            for name, value in self.network.state_dict().items()
-        }
-        write_folder(folder, NAME, self.config, {WEIGHTS: weights})
+        files = {WEIGHTS: halved(self.network), CLOSE: halved(self.close)}
+        write_folder(folder, NAME, self.config, files)
 
     def detect(self, views: Mapping[str, View]) -> list[Detection]:
         """Everything that is found in the pictures of the cameras, the surest first.
@@ -262,12 +267,30 @@ class Detector:
             heats, features = self.network(
                 pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(rays)[None]
             )
-        found = [
-            detection
-            for group in range(self.network.groups)
-            for detection in self._peaks(heats[0, group].sigmoid(), features[0, group], group, views)
+            found = [
+                detection
+                for group in range(self.network.groups)
+                for detection in self._peaks(heats[0, group].sigmoid(), features[0, group], group, views)
+            ]
+            closer = (
+                self._closer([each for each in found if each.camera == name], view)
+                for name, view in views.items()
+            )
+            return sorted(itertools.chain(*closer), key=lambda each: -each.score)
+
+    def _closer(self, found: Sequence[Detection], view: View) -> list[Detection]:
+        """What one picture shows, with what a closer look says of kinds and sizes taken into account."""
+        near = [each for each in found if each.group == LOOSE]
+        if not near:
+            return list(found)
+        shown = view.camera.project(np.stack([each.at(each.height) for each in near]))
+        logits, sizes = self.close(windows(view.image, shown[:, :2], view.camera.focal / shown[:, 2]))
+        kinds, large = logits.softmax(1).double().numpy(), sizes.sigmoid().double().numpy()
+        closer = [
+            replace(each, kinds=_both(each.kinds, kind), large=float(_both(_two(each.large), _two(size))[1]))
+            for each, kind, size in zip(near, kinds, large, strict=True)
         ]
-        return sorted(found, key=lambda each: -each.score)
+        return [*closer, *(each for each in found if each.group != LOOSE)]
 
     def _peaks(
         self, heats: Tensor, features: Tensor, group: int, views: Mapping[str, View]
@@ -322,8 +345,32 @@ class Detector:
         )
 
 
-#: The group of the furniture, and the unit of heights, m.
-FIXED, HEIGHT_SCALE = 2, 0.1
+#: The groups of graspable things and of furniture, and the unit of heights, m.
+LOOSE, FIXED, HEIGHT_SCALE = 0, 2, 0.1
+
+
+def _both(one: Array, other: Array) -> Array:
+    """Probabilities of two witnesses together."""
+    product = one * other + 1e-9
+    both: Array = product / product.sum()
+    return both
+
+
+def _two(chance: float) -> Array:
+    return np.array([1 - chance, chance])
+
+
+def close_look(config: DetectorConfig) -> CloseLook:
+    """The network for closer looks, not trained."""
+    return CloseLook(len(config.catalogue.groups[LOOSE]), config.close)
+
+
+def halved(network: nn.Module) -> dict[str, Tensor]:
+    """Weights in half precision; counts as they are."""
+    return {
+        name: value.detach().half().contiguous() if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
 
 
 def compose(
