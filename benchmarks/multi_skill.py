@@ -21,9 +21,8 @@ from typing import Any
 from report import write_report
 
 from robot_skills.errors import InputError
-from robot_skills.library import skills_of
+from robot_skills.library import fingerprint, skills_of
 from robot_skills.policies.registry import load_policy, read_config
-from robot_skills.serving import fingerprint
 from robot_skills.training.export import SUMMARY
 from robot_skills.training.statistics import wilson_interval
 

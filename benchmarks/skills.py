@@ -15,8 +15,7 @@ from pathlib import Path
 
 from report import write_report
 
-from robot_skills.library import SkillLibrary
-from robot_skills.serving import fingerprint
+from robot_skills.library import SkillLibrary, fingerprint
 
 KEPT = Path("out/skills")
 

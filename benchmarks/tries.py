@@ -27,10 +27,9 @@ from report import write_report
 
 from robot_skills.affordance import TRIES, Tries, brier, context
 from robot_skills.execution import ChunkSource, LocalChunks, Pending, execute
-from robot_skills.library import SkillLibrary
+from robot_skills.library import SkillLibrary, fingerprint
 from robot_skills.policies.policy import Policy, PolicyInput
 from robot_skills.scene_graph import SceneGraph
-from robot_skills.serving import fingerprint
 from robot_skills.skill import SkillCall
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.retreat import retreat

@@ -220,7 +220,7 @@ class Affordances:
         Raises:
             InputError: a record is damaged.
         """
-        from robot_skills.serving import fingerprint
+        from robot_skills.library import fingerprint
 
         tries = {}
         for name in library.skills:

@@ -13,6 +13,7 @@ Several skills may have one policy: it lies in a sub-folder without a card, and 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -58,6 +59,15 @@ def read_card(path: Path) -> Skill:
         raise InputError(f"{path}: {error}") from error
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a skill card: {error}.") from error
+
+
+def fingerprint(folder: Path) -> str:
+    """Twelve hexadecimal digits that tell trained folders apart."""
+    digest = hashlib.sha256()
+    for file in ("config.json", "model.safetensors", "stats.safetensors"):
+        if (folder / file).is_file():
+            digest.update((folder / file).read_bytes())
+    return digest.hexdigest()[:12]
 
 
 @dataclass(frozen=True)

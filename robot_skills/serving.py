@@ -10,7 +10,6 @@ call; Ray puts arrays above 100 KB into its object store, and hands them out rea
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import socket
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 
 from robot_skills.errors import InputError, JobError, require
 from robot_skills.execution import Pending
-from robot_skills.library import SkillLibrary
+from robot_skills.library import SkillLibrary, fingerprint
 from robot_skills.policies.policy import Chunk, Correction, PolicyInput
 from robot_skills.robot import Float, Image, Observation
 
@@ -50,15 +49,6 @@ Answer: TypeAlias = tuple[Float, Float, Correction | None, NDArray[np.int64] | N
 def actor_name(skill: str) -> str:
     """What the actor of a skill is called in the namespace `robot_skills`."""
     return f"skill {skill}"
-
-
-def fingerprint(folder: Path) -> str:
-    """Twelve hexadecimal digits that tell trained folders apart."""
-    digest = hashlib.sha256()
-    for file in ("config.json", "model.safetensors", "stats.safetensors"):
-        if (folder / file).is_file():
-            digest.update((folder / file).read_bytes())
-    return digest.hexdigest()[:12]
 
 
 class SkillServer:

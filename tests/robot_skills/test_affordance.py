@@ -21,9 +21,8 @@ from robot_skills.affordance import (
     reliability,
 )
 from robot_skills.errors import InputError
-from robot_skills.library import SkillLibrary
+from robot_skills.library import SkillLibrary, fingerprint
 from robot_skills.logic import parse
-from robot_skills.serving import fingerprint
 from robot_skills.skill import SkillCall
 from robot_skills.symbolic.closed_loop import plan_to
 from tests.planners.conftest import make_scene
