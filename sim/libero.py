@@ -13,7 +13,6 @@ import importlib.util
 import io
 import itertools
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,12 @@ import torch
 import yaml
 
 from robot_skills.errors import InputError, require, unknown
+from sim.libero_scenes import SUITES, instruction
 from sim.low_poly import cache_folder
 from sim.mujoco_rendering import CameraSizes
 from sim.robosuite_world import FINGERS, Array, RobosuiteWorld, load_robosuite
 from sim.world import WorldEnv
 
-SUITES = ("libero_spatial", "libero_object", "libero_goal", "libero_90", "libero_10")
 DEFAULT_CAMERAS: CameraSizes = {"agentview": (128, 128), "robot0_eye_in_hand": (128, 128)}
 #: Where LIBERO's code looks for its meshes, one variable a module.
 MESH_USERS = ("hope_objects", "turbosquid_objects", "articulated_objects", "google_scanned_objects")
@@ -115,7 +114,7 @@ class LiberoWorld(RobosuiteWorld):
     @property
     def language(self) -> str:
         """The instruction as LIBERO's evaluation gives it: the name of the task without that of its scene."""
-        return re.sub(r"^[A-Z0-9_]+SCENE\d+_", "", self.task).replace("_", " ")
+        return instruction(self.task)
 
     def reset(self, seed: int) -> None:
         """Build the scene of a seed from nothing.

@@ -82,8 +82,14 @@ def read_task(suite: str, path: Path, names: Mapping[str, Any]) -> LiberoTask:
             goal = And(tuple(world.literal(each) for each in literals))
         case other:
             raise InputError(f"{path} has a goal that is no conjunction: {show(other)}.")
-    instruction = re.sub(r"^[A-Z0-9_]+SCENE\d+_", "", path.stem).replace("_", " ")
-    return LiberoTask(suite, path.stem, instruction, said.group(1) if said else "", world.graph(), goal)
+    return LiberoTask(
+        suite, path.stem, instruction(path.stem), said.group(1) if said else "", world.graph(), goal
+    )
+
+
+def instruction(task: str) -> str:
+    """The instruction as LIBERO's evaluation gives it: the name of the task without that of its scene."""
+    return re.sub(r"^[A-Z0-9_]+SCENE\d+_", "", task).replace("_", " ")
 
 
 def read_names(path: Path) -> Mapping[str, Any]:
