@@ -67,10 +67,10 @@ def train(args: argparse.Namespace) -> None:
     """Each number of tasks with each seed; what is finished is passed over."""
     for count in args.counts:
         for seed in args.seeds:
-            folder = trained_folder(count, seed)
+            folder = OUT / "train" / run_name(count, seed, args.steps)
             if (folder / SUMMARY).is_file():
                 continue
-            path = OUT / "recipes" / f"{count}_{seed}.yaml"
+            path = OUT / "recipes" / f"{folder.name}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(yaml.safe_dump(recipe(count, seed, args.steps, args.start), sort_keys=False))
             verb = [str(Path(sys.executable).parent / "robot-skills"), "train", str(path)]
@@ -106,7 +106,7 @@ def score(tasks: Sequence[Task], args: argparse.Namespace) -> None:
     world.close()
     for count in args.counts:
         for seed in args.seeds:
-            folder = trained_folder(count, seed)
+            folder = OUT / "train" / run_name(count, seed, args.steps)
             if not (folder / SUMMARY).is_file():
                 print(f"{folder} is not trained yet.")
                 continue
@@ -118,7 +118,7 @@ def score(tasks: Sequence[Task], args: argparse.Namespace) -> None:
             def learned(task: Task, episode: int) -> bool:
                 return attempt_learned(world, task, episode, skills, lambda skill: chunks).success  # noqa: B023
 
-            keep(f"{count}_{seed}", tasks, args, learned)
+            keep(folder.name, tasks, args, learned)
             world.close()
 
 
@@ -144,7 +144,7 @@ def report(tasks: Sequence[Task], args: argparse.Namespace) -> None:
     }
     rows = []
     for count in args.counts:
-        found = [scores(f"{count}_{seed}") for seed in args.seeds]
+        found = [scores(run_name(count, seed, args.steps)) for seed in args.seeds]
         each = [cell([one[key] for key in wanted if key in one]) for one in found]
         together = [one[key] for one in found for key in wanted if key in one]
         rows.append((count, *each, cell(together, interval=True)))
@@ -152,12 +152,13 @@ def report(tasks: Sequence[Task], args: argparse.Namespace) -> None:
     blank = ["–"] * len(args.seeds)
     rows.append(("experts", *blank, cell([experts[key] for key in wanted if key in experts], interval=True)))
     write_report(
-        "generated_data",
+        "generated_data" + (f"_{args.steps}" if args.steps else ""),
         f"Success on {len(tasks)} held-out generated tasks, by the number of tasks learned from",
         ("tasks", *(f"seed {seed}" for seed in args.seeds), "together, 95 % Wilson interval"),
         rows,
         f"{args.episodes} scenes of each held-out task, two new plans allowed. All policies train for the "
-        f"same number of steps{BEFORE if args.start else ''}; {args.shown} demonstrations of each task, cut "
+        f"same number of steps{f' ({args.steps})' if args.steps else ''}{BEFORE if args.start else ''}; "
+        f"{args.shown} demonstrations of each task, cut "
         "into skill calls, make half of the samples where there are any. Plans and judgement read simulator "
         "state, the policies see images. "
         "The experts, which read simulator state, were what admitted the tasks.",
@@ -187,9 +188,9 @@ def scores_file(name: str) -> Path:
     return OUT / "scores" / f"{name}.jsonl"
 
 
-def trained_folder(count: int, seed: int) -> Path:
-    """Where the policy lies that learned from so many tasks."""
-    return OUT / "train" / f"{count}_{seed}"
+def run_name(count: int, seed: int, steps: int | None) -> str:
+    """Of the policy that learned from so many tasks, and of its scores."""
+    return f"{count}_{seed}" + (f"_{steps}" if steps else "")
 
 
 def lessons_folder(first: int, after: int) -> Path:
