@@ -25,7 +25,7 @@ from report import write_report
 from planners.chat import chat_model
 from planners.planner import Planner, PlanResult
 from planners.proposer import LanguageModelProposer
-from planners.reader import TunedModel
+from planners.reader import ADAPTER, TunedModel
 from robot_skills.library import SkillLibrary
 from robot_skills.logic import And, Atom, Formula, Not, Or, atoms, holds, parse
 from robot_skills.scene_graph import SceneGraph
@@ -197,6 +197,7 @@ def main() -> None:
     )
     parser.add_argument("--cases", type=Path, default=HERE / "language_suite.yaml")
     parser.add_argument("--reader", choices=("tuned", "rules"), default="tuned")
+    parser.add_argument("--adapter", type=Path, default=ADAPTER, help="of the tuned reader")
     parser.add_argument("--planner", default="embedded")
     parser.add_argument("--model")
     parser.add_argument("--base-url")
@@ -208,7 +209,7 @@ def main() -> None:
     cases = [case for case in load(args.cases) if not args.only or case.group in args.only]
     model = chat_model(args.planner, args.model, args.base_url)
     skills = SkillLibrary.open().skills
-    reader = TunedModel() if args.reader == "tuned" else "rules"
+    reader = TunedModel(args.adapter) if args.reader == "tuned" else "rules"
     planner = Planner(skills, LanguageModelProposer(model, reader=reader))
     planner.plan(cases[0].command, cases[0].scene)  # loads the models
     groups: dict[str, Tally] = {}
