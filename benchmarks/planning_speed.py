@@ -34,8 +34,8 @@ from sim.tabletop.oracle import TAGS, fitting
 
 #: (things, parts of the goal)
 ROWS = ((5, 2), (5, 4), (10, 5), (10, 8), (15, 8), (15, 13))
-#: That Fast Downward may take a problem.
-SECONDS = 5.0
+#: Rows that A* with landmark cuts is given, and the seconds that Fast Downward may take a problem.
+PROVED, SECONDS = ROWS[:4], 5.0
 COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "white", "pink", "black")
 Plan = Sequence[SkillCall]
 
@@ -156,7 +156,7 @@ def main() -> None:
         mine = [ours(problem, skills) for problem in problems]
         lama = [theirs(SATISFICING, True)(problem, skills) for problem in problems]
         proof = theirs(OPTIMAL, False)
-        least = [proof(problem, skills) for problem in problems]
+        least = [proof(problem, skills) for problem in problems] if (things, parts) in PROVED else []
         solved = [len([a for a in each if a.cost is not None]) for each in (mine, lama, least)]
         table.append(
             [
@@ -164,8 +164,8 @@ def main() -> None:
                 spread([a.seconds for a in mine], 2), spread([a.cost for a in mine if a.cost], 1),
                 f"{solved[1]} of {len(problems)}", spread([a.seconds for a in lama], 2),
                 spread([a.cost for a in lama if a.cost], 1), dearer(mine, lama),
-                f"{solved[2]} of {len(least)}",
-                spread([a.seconds for a in least], 2), dearer(mine, least),
+                f"{solved[2]} of {len(least)}" if least else "not asked",
+                spread([a.seconds for a in least], 2), dearer(mine, least) if least else "",
             ]
         )  # fmt: skip
     write_report(
