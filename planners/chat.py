@@ -16,6 +16,7 @@ from planners.examples import Example
 from planners.goal_form import GoalForm
 from robot_skills.errors import InputError, unknown
 from robot_skills.logic import Formula
+from robot_skills.skill import Skill
 
 GROUP = "robot_skills.planners"
 _OURS = {
@@ -34,10 +35,15 @@ INSTRUCTION = (
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model is asked: the goal of a reduced command, with examples, the most alike last."""
+    """What the model is asked: the goal of a reduced command, with examples, the most alike last.
+
+    Attributes:
+        skills: what the arm can do, from the cards (`describe_skills`); for models that read instructions.
+    """
 
     command: str
     examples: Sequence[Example]
+    skills: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,14 @@ class Completion:
     text: str
     prompt_tokens: int
     tokens: int
+
+
+def describe_skills(skills: Mapping[str, Skill]) -> str:
+    """What an arm can do, a line a skill: "pick(object): Grasp an object. Then: holding(object)"."""
+    return "\n".join(
+        f"{card.name}({', '.join(card.parameters)}): {card.summary} Then: {card.success}"
+        for card in skills.values()
+    )
 
 
 class ChatModel(Protocol):

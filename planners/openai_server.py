@@ -211,7 +211,7 @@ def _prices(text: str) -> tuple[float, float]:
 
 
 def _messages(prompt: Prompt, form: GoalForm, goals: Sequence[Formula]) -> list[dict[str, str]]:
-    system = INSTRUCTION
+    system = f"{INSTRUCTION}\nThe arm's skills:\n{prompt.skills}" if prompt.skills else INSTRUCTION
     if goals:
         system += " Choose one of these goals: " + "; ".join(map(str, goals)) + "."
     messages = [{"role": "system", "content": system}]

@@ -8,12 +8,12 @@ looked up, and the language model writes the goal over letters.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from planners import reader as tuned
-from planners.chat import ChatModel, Completion, Prompt
+from planners.chat import ChatModel, Completion, Prompt, describe_skills
 from planners.compact import Answer, Ask, Goal, normalised
 from planners.embedded import EmbeddedModel
 from planners.examples import ExampleBank, bank
@@ -25,6 +25,7 @@ from planners.vocabulary import TURNS
 from robot_skills.embedding import sentence_embedding
 from robot_skills.logic import Formula
 from robot_skills.scene_graph import SceneGraph
+from robot_skills.skill import Skill
 
 SHOWN = 8
 
@@ -77,6 +78,7 @@ class LanguageModelProposer:
         reader: the fine-tuned model, or "rules" for none; by default the package's own, where it has one and
             `model` is its base.
         dangers: what is refused before anything is read.
+        skills: the cards, which models behind a server are told of.
     """
 
     def __init__(
@@ -86,7 +88,9 @@ class LanguageModelProposer:
         shown: int = SHOWN,
         reader: AnswerModel | Literal["rules"] | None = None,
         dangers: Hazards | None = None,
+        skills: Mapping[str, Skill] | None = None,
     ) -> None:
+        self._skills = describe_skills(skills or {})
         self._model, self._shown, self._dangers = model, shown, dangers or hazards()
         self._examples = examples or ExampleBank(sentence_embedding(), bank())
         own = tuned_model() if isinstance(model, EmbeddedModel) and model.bundled else None
@@ -122,7 +126,7 @@ class LanguageModelProposer:
         if not goals:
             refused, question = refusal_for(form)
             return Proposal(None, refused, question, self._model.name)
-        prompt = Prompt(reading.text, self._examples.nearest(reading, self._shown)[::-1])
+        prompt = Prompt(reading.text, self._examples.nearest(reading, self._shown)[::-1], self._skills)
         first = self._model.complete(prompt, form)
         if first.goal is not None and form.sound(first.goal):
             return self._proposal(form.expand(first.goal), first.text, [first])

@@ -99,7 +99,7 @@ def make_planner(
 
     model = chat_model(args.planner, args.model, args.base_url)
     reader = TunedModel() if args.reader == "tuned" else args.reader
-    proposer = LanguageModelProposer(model, reader=reader)
+    proposer = LanguageModelProposer(model, reader=reader, skills=skills)
     if solver == "own":
         return Planner(skills, proposer)
     from robot_skills.symbolic.pddl.fast_downward import driver, fast_downward

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,17 @@ from typing import Any
 import pytest
 
 from planners.chat import Prompt
+from planners.examples import ExampleBank, bank
 from planners.goal_form import GoalForm
 from planners.openai_server import CACHE, PRICES, OpenAIServer
+from planners.proposer import LanguageModelProposer
 from planners.reading import read_command
 from planners.response_cache import ResponseCache
 from robot_skills.errors import InputError
 from robot_skills.logic import parse
+from robot_skills.skill import Skill
 from tests.planners.conftest import make_scene
+from tests.planners.test_planner import letters
 
 pytest.importorskip("openai")
 SCENE = make_scene(("red block", "green block"))
@@ -105,6 +109,19 @@ def test_a_streamed_answer_is_put_together_and_counted(recorded: Recorded) -> No
     (request,) = recorded.requests
     assert request["stream"]
     assert request["response_format"]["json_schema"]["schema"] == FORM.schema()
+
+
+def test_a_model_behind_a_server_is_told_of_the_cards(
+    recorded: Recorded, skills: Mapping[str, Skill]
+) -> None:
+    recorded.answers = [(200, streamed(ANSWER))]
+    examples = ExampleBank(letters, bank())
+    proposer = LanguageModelProposer(OpenAIServer("m", recorded.url), examples, skills=skills)
+    assert str(proposer.propose("put the red block in the drawer", SCENE).goal) == "in(red block, drawer)"
+    system, *shown = recorded.requests[0]["messages"]
+    for card in skills.values():
+        assert f"{card.name}({', '.join(card.parameters)}): {card.summary}" in system["content"]
+    assert shown[-1] == {"role": "user", "content": "put A in drawer"}
 
 
 def test_a_server_without_schemas_is_asked_to_call_a_tool(recorded: Recorded) -> None:
