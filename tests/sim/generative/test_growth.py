@@ -23,10 +23,10 @@ from sim.generative.growth import (
     Growth,
     grow,
     plan_lengths,
-    practise,
     read_practices,
     split,
 )
+from sim.generative.practice import practise
 from sim.generative.recipe import Furniture, SceneRecipe, Thing
 from sim.generative.task import Provenance, Task, make_task
 from sim.tabletop.oracle import scene_graph
