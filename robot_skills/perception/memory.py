@@ -23,8 +23,8 @@ Array = NDArray[np.float64]
 #: Groups of the catalogue, and the furniture that things lie in.
 GRASPABLE, CONTAINERS, DRAWER = 0, 1, "drawer"
 #: A new thing is believed from this heat on, and from that one where a thing of its colour is known: what
-#: looks like a second one of a group of kinds may be an odd view of the first.
-BELIEVED, AGAIN = 0.5, 0.8
+#: looks like a second one may be an odd view of the first.
+BELIEVED, AGAIN = 0.45, 0.8
 #: How unlike a thing a sighting of it may be. The most that each part counts: distance in units of `STEP`, m,
 #: twice the log probability of its colour, those of its kind and of its size. So a thing may be anywhere and
 #: look like another kind, but it keeps its colour.
@@ -33,8 +33,8 @@ MOST = (3.0, 8.0, 2.0, 1.0)
 #: Nothing has its middle nearer than this to that of another thing of its group, m: what seems to is a
 #: mixture of two colours where one thing stands on another.
 APART = 0.035
-#: Share of what is seen now, with a heat of 1, in what is believed of a lamp: of one that lights up, and of one
-#: that goes out. That it is hidden by the arm, or by what the hand holds, is likelier than that it goes out.
+#: Share of what is seen now, with a heat of 1, in what is believed of a lamp: of one that lights up, and of
+#: one that goes out. That it is hidden, by the arm or by what the hand holds, is likelier than that.
 NOW, NOW_OUT = 0.8, 0.3
 #: A sighting with less heat than this, and further away than that, m, is of something else: the arm is white.
 FAINT, FAR = 0.65, 0.05
@@ -140,9 +140,9 @@ class Memory:
         """
         self._see_fixtures([each for each in seen if each.group == FIXED])
         loose = [each for each in seen if each.group != FIXED]
-        pairs = self._recognise(loose)
+        pairs, known = self._recognise(loose), tuple(self.things)
         for number, sighting in enumerate(loose):
-            new = number not in pairs.values() and sighting.score > self._least(sighting)
+            new = number not in pairs.values() and sighting.score > self._least(sighting, known)
             if new and not any(_within(sighting, loose[other]) for other in pairs.values()):
                 pairs[self._add(sighting)] = number
         shown = {index: loose[number] for index, number in pairs.items()}
@@ -215,7 +215,7 @@ class Memory:
 
     def _unlike(self, thing: Thing, sighting: Sighting) -> float:
         apart = float(np.linalg.norm(thing.position - sighting.position))
-        if sighting.score < FAINT and apart > FAR and thing.place != "hand":
+        if sighting.score < FAINT and apart > FAR and "hand" not in (thing.place, _looks_in(sighting)):
             return np.inf
         parts = (
             apart / STEP,
@@ -225,10 +225,12 @@ class Memory:
         )
         return sum(min(part, most) for part, most in zip(parts, MOST, strict=True))
 
-    def _least(self, sighting: Sighting) -> float:
-        """The heat from which on a sighting makes a new thing."""
-        like = (sighting.group, int(sighting.colours.argmax()))
-        return AGAIN if any((thing.group, thing.colour) == like for thing in self.things) else BELIEVED
+    def _least(self, sighting: Sighting, known: Sequence[Thing]) -> float:
+        """The heat from which on a sighting makes a new thing, with what was known before this look."""
+        colour = int(sighting.colours.argmax())
+        old = any(thing.colour == colour for thing in known)
+        now = any((thing.colour, thing.group) == (colour, sighting.group) for thing in self.things)
+        return AGAIN if old or now else BELIEVED
 
     def _add(self, sighting: Sighting) -> int:
         colour = int(sighting.colours.argmax())
@@ -348,6 +350,11 @@ class Memory:
             aside = float(np.linalg.norm((position - other.position)[:2])) - reach
             options.append((replace(thing, position=position, place=place, target=other.name), aside))
         return options
+
+
+def _looks_in(sighting: Sighting) -> str:
+    """What a thing most looks to be in or on."""
+    return PLACES[int(sighting.places.argmax())]
 
 
 def _within(one: Sighting, other: Sighting) -> bool:
