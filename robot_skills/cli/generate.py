@@ -177,6 +177,8 @@ def _command(args: argparse.Namespace) -> str:
     words += ["--seed", str(args.seed)]
     if args.proposer != "grammar":
         words += ["--proposer", args.proposer]
+    for option, value in (("--model", args.model), ("--base-url", args.base_url)):
+        words += [option, value] if value else []
     return shlex.join(words)
 
 
