@@ -64,7 +64,7 @@ class Thing:
         sizes: the same of small and large.
         position: of its middle, (3,) m.
         origin: the same when the command began.
-        place: what it is in or on, or that it is held: one of `PLACES`.
+        place: what it is in or on, or that it is held: one of `PLACES`; "" of what was never seen before.
         target: the name of that; "" of what is held.
     """
 
@@ -75,8 +75,8 @@ class Thing:
     sizes: Array
     position: Array
     origin: Array
-    place: str = "table"
-    target: str = "table"
+    place: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,30 +174,28 @@ class Memory:
                 self.things[index] = self._dropped(thing, tool)
 
     def _see_fixtures(self, seen: Sequence[Sighting]) -> None:
-        shift, shown = 0.0, set[str]()
+        """Take in what is seen of the furniture; what lies in the drawer moves with it."""
+        before, shown = self.fixtures.get(DRAWER), set[str]()
         for sighting in seen:  # the surest first
             kind = self.catalogue.fixtures[int(sighting.kinds.argmax())]
-            if kind in shown:
-                continue
+            if kind not in shown and (kind in self.fixtures or sighting.score > BELIEVED):
+                self.fixtures[kind] = self._fixture(kind, sighting)
             shown.add(kind)
-            if kind in self.fixtures or sighting.score > BELIEVED:
-                lit, share = sighting.lit, sighting.share
-                if kind in self.fixtures:
-                    before = self.fixtures[kind].lit
-                    weight = (NOW if lit > before else NOW_OUT) * sighting.score**2
-                    lit = weight * lit + (1 - weight) * before
-                if kind == DRAWER:
-                    share = (share + self.catalogue.tray.share(float(sighting.position[1]))) / 2
-                now = Fixture(sighting.position, share, lit)
-                if kind == DRAWER and kind in self.fixtures:
-                    shift = float(now.handle[1] - self.fixtures[kind].handle[1])
-                self.fixtures[kind] = now
-        self.things = [
-            replace(thing, position=thing.position + np.array([0.0, shift, 0.0]))
-            if thing.place == DRAWER
-            else thing
-            for thing in self.things
-        ]
+        if before is not None:
+            shift = np.array([0.0, self.fixtures[DRAWER].handle[1] - before.handle[1], 0.0])
+            self.things = [
+                replace(thing, position=thing.position + shift) if thing.place == DRAWER else thing
+                for thing in self.things
+            ]
+
+    def _fixture(self, kind: str, sighting: Sighting) -> Fixture:
+        lit, share, known = sighting.lit, sighting.share, self.fixtures.get(kind)
+        if known is not None:
+            weight = (NOW if lit > known.lit else NOW_OUT) * sighting.score**2
+            lit = weight * lit + (1 - weight) * known.lit
+        if kind == DRAWER:
+            share = (share + self.catalogue.tray.share(float(sighting.position[1]))) / 2
+        return Fixture(sighting.position, share, lit)
 
     def _recognise(self, seen: Sequence[Sighting]) -> dict[int, int]:
         """Place of a known thing -> place of its sighting, the likest pairs first."""
@@ -281,7 +279,8 @@ class Memory:
     def _seen(self, thing: Thing, sighting: Sighting) -> Thing:
         """Where a thing is that is seen and not held: the place that explains best what is seen."""
         if thing.group == CONTAINERS:
-            return replace(thing, position=sighting.at(self.extent(thing)[1] / 2))
+            position = sighting.at(self.extent(thing)[1] / 2)
+            return replace(thing, position=position, place="table", target="table")
         best, most = thing, -np.inf
         for option, aside in self._options(thing, sighting.at):
             height = float(option.position[2])
