@@ -30,12 +30,12 @@ BELIEVED, AGAIN = 0.45, 0.8
 #: look like another kind, but it keeps its colour.
 UNLIKE, STEP = 6.5, 0.1
 MOST = (3.0, 8.0, 2.0, 1.0)
-#: Nothing has its middle nearer than this to that of another thing of its group, m: what seems to is a
-#: mixture of two colours where one thing stands on another.
+#: What seems to have its middle nearer than this to that of another thing of its group, m, and is not sure, is
+#: a mixture of two colours where one thing stands on another.
 APART = 0.035
 #: Share of what is seen now, with a heat of 1, in what is believed of a lamp: of one that lights up, and of
 #: one that goes out. That it is hidden, by the arm or by what the hand holds, is likelier than that.
-NOW, NOW_OUT = 0.8, 0.3
+NOW, NOW_OUT = 1.0, 0.3
 #: A sighting with less heat than this, and further away than that, m, is of something else: the arm is white.
 FAINT, FAR = 0.65, 0.05
 #: Deviation of heights and of rays that should meet, and how far aside of a place something may be seen, m.
@@ -143,7 +143,7 @@ class Memory:
         pairs, known = self._recognise(loose), tuple(self.things)
         for number, sighting in enumerate(loose):
             new = number not in pairs.values() and sighting.score > self._least(sighting, known)
-            if new and not any(_within(sighting, loose[other]) for other in pairs.values()):
+            if new and not any(_mixed(sighting, loose[other]) for other in pairs.values()):
                 pairs[self._add(sighting)] = number
         shown = {index: loose[number] for index, number in pairs.items()}
         for index, sighting in shown.items():
@@ -356,6 +356,7 @@ def _looks_in(sighting: Sighting) -> str:
     return PLACES[int(sighting.places.argmax())]
 
 
-def _within(one: Sighting, other: Sighting) -> bool:
-    """Whether a thing would be inside another."""
-    return one.group == other.group and float(np.linalg.norm(one.position - other.position)) < APART
+def _mixed(one: Sighting, other: Sighting) -> bool:
+    """Whether a sighting is but an odd view of another's thing and of one beside it."""
+    near = float(np.linalg.norm(one.position - other.position)) < APART
+    return near and one.group == other.group and one.score < AGAIN
