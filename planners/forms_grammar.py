@@ -35,10 +35,10 @@ def grammar(scene: SceneGraph, command: str) -> str:
                 'tests ::= test ((" and " test){1,2} | (" or " test){1,2})?',
                 'test ::= "not "? (there | fact)',
                 'there ::= "there(" (("2 " | "3 " | "4 ")? description | held) ")"',
-                'fact ::= ("in(" | "on(") group ", " one ")" | ("holding(" | "open(" | "closed(" | "pressed(") '
-                'group ")"',
-                'literal ::= ("in(" | "on(") group ", " set ")" | ("holding(" | "open(" | "closed(" | "pressed(" | '
-                '"not pressed(" | "stacked(") group ")" | "moved(" group ", " direction ")"',
+                'fact ::= ("in(" | "on(") group ", " one ")" | ("holding(" | "open(" | "closed(" | '
+                '"pressed(") group ")"',
+                'literal ::= ("in(" | "on(") group ", " set ")" | ("holding(" | "open(" | "closed(" | '
+                '"pressed(" | "not pressed(" | "stacked(") group ")" | "moved(" group ", " direction ")"',
                 'group ::= set (" & " set){0,7}',
                 'set ::= "all " ("but " [1-4] " ")? other? description but? | '
                 '"any " ([2-9] " ")? "of " other? member (" | " member){0,7} but? | one',
