@@ -104,7 +104,7 @@ def train(args: argparse.Namespace) -> None:
     seeds, config = range(args.first_seed, args.first_seed + args.scenes), DetectorConfig(TABLETOP, FRAMING)
     files = list(rendered(seeds))
     if args.part in ("whole", "both"):
-        save_file(halved(trained_whole(config, files, args.steps)), OUT / WEIGHTS)
+        save_file(halved(trained_whole(config, files, args)), OUT / WEIGHTS)
     if args.part in ("close", "both"):
         save_file(halved(trained_close(config, files, args.close_steps)), OUT / CLOSE)
     if not all((OUT / file).exists() for file in (WEIGHTS, CLOSE)):
@@ -135,12 +135,18 @@ def rendered(seeds: range) -> Iterator[dict[str, dict[str, Any]]]:
         yield {camera: dict(np.load(name)) for camera, name in names.items()}
 
 
-def trained_whole(config: DetectorConfig, files: Files, steps: int) -> DetectorNetwork:
+def trained_whole(config: DetectorConfig, files: Files, args: argparse.Namespace) -> DetectorNetwork:
     """The network for whole pictures."""
     parts = [looks(config, arrays) for arrays in files]
     data = Looks(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-    trainer = Trainer(config, data, DetectorTraining(steps=steps))
-    tell(trainer.run())
+    network = DetectorNetwork(config)
+    if args.start is not None:
+        network.load_state_dict(load_file(args.start))
+    training = DetectorTraining(steps=args.steps, learning_rate=args.rate)
+    trainer = Trainer(config, data, training, network if args.start else None)
+    for measured in trainer.run():
+        print({name: round(value, 3) for name, value in measured.items()}, flush=True)
+        save_file(halved(trainer.network), OUT / "latest.safetensors")
     return trainer.network
 
 
@@ -156,7 +162,9 @@ def trained_close(config: DetectorConfig, files: Files, steps: int) -> CloseLook
     ]
     torch.manual_seed(0)
     network = close_look(config)
-    tell(CloseTrainer(network, *(torch.cat(each) for each in zip(*parts, strict=True))).run(steps))
+    trainer = CloseTrainer(network, *(torch.cat(each) for each in zip(*parts, strict=True)))
+    for measured in trainer.run(steps):
+        print({name: round(value, 3) for name, value in measured.items()}, flush=True)
     return network
 
 
@@ -164,11 +172,6 @@ def depths(arrays: dict[str, Any]) -> NDArray[np.float64]:
     """How far in front of the camera each thing is, (N, M) m."""
     away = arrays["things"][..., 6:9] - arrays["eye"][:, None]
     return -np.einsum("nmk,nk->nm", away, arrays["rotation"][:, :, 2])
-
-
-def tell(run: Iterator[dict[str, float]]) -> None:
-    for measured in run:
-        print({name: round(value, 3) for name, value in measured.items()}, flush=True)
 
 
 def states(args: argparse.Namespace) -> None:
@@ -384,6 +387,8 @@ def main() -> None:
     job.add_argument("--first-seed", type=int, default=0)
     job.add_argument("--scenes", type=int, default=1000)
     job.add_argument("--steps", type=int, default=DetectorTraining.steps)
+    job.add_argument("--rate", type=float, default=DetectorTraining.learning_rate, help="learning rate")
+    job.add_argument("--start", metavar="FILE", type=Path, help="weights to go on with")
     job.add_argument("--close-steps", type=int, default=3000)
     parts = ("whole", "close", "both", "neither")
     job.add_argument("--part", choices=parts, default="both", help="which network is trained")

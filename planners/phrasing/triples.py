@@ -31,6 +31,8 @@ from planners.phrasing.scenes import sample_scene
 from robot_skills.scene_graph import SceneGraph
 
 CHATTER = 0.12
+#: How often a family is tried on a scene before another is drawn: many fit few scenes.
+_TRIES = 25
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,12 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
 
 def write(author: Author, family: str | None = None) -> Triple | None:
     """One command, of a family where one is given; None where the scene has nothing for it."""
-    author.forget()
     name = family or author.rng.choices(tuple(FAMILIES), [weight for weight, _ in FAMILIES.values()])[0]
-    written = FAMILIES[name][1](author)
+    written = None
+    for _ in range(_TRIES):
+        author.forget()
+        if (written := FAMILIES[name][1](author)) is not None:
+            break
     if written is None:
         return None
     text, answer = written

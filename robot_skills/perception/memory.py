@@ -22,8 +22,9 @@ Array = NDArray[np.float64]
 
 #: Groups of the catalogue, and the furniture that things lie in.
 GRASPABLE, CONTAINERS, DRAWER = 0, 1, "drawer"
-#: A new thing is believed from this heat on.
-BELIEVED = 0.5
+#: A new thing is believed from this heat on, and from that one where a thing of its colour is known: what
+#: looks like a second one may be an odd view of the first.
+BELIEVED, AGAIN = 0.5, 0.8
 #: How unlike a thing a sighting of it may be. The most that each part counts: distance in units of `STEP`, m,
 #: twice the log probability of its colour, those of its kind and of its size. So a thing may be anywhere and
 #: look like another kind, but it keeps its colour.
@@ -127,7 +128,7 @@ class Memory:
         loose = [each for each in seen if each.group != FIXED]
         pairs = self._recognise(loose)
         for number, sighting in enumerate(loose):
-            if number not in pairs.values() and sighting.score > BELIEVED:
+            if number not in pairs.values() and sighting.score > self._least(sighting):
                 pairs[self._add(sighting)] = number
         shown = {index: loose[number] for index, number in pairs.items()}
         for index, sighting in shown.items():
@@ -198,6 +199,11 @@ class Memory:
             -float(sighting.sizes[int(thing.sizes.argmax())]),
         )
         return sum(min(part, most) for part, most in zip(parts, MOST, strict=True))
+
+    def _least(self, sighting: Sighting) -> float:
+        """The heat from which on a sighting makes a new thing."""
+        colour = int(sighting.colours.argmax())
+        return AGAIN if any(thing.colour == colour for thing in self.things) else BELIEVED
 
     def _add(self, sighting: Sighting) -> int:
         colour = int(sighting.colours.argmax())

@@ -12,9 +12,9 @@ from robot_skills.perception.detector import FIXED, Detection
 
 Array = NDArray[np.float64]
 
-#: Two cameras' detections of one colour are of one thing when they are this close, m: how far one is off
-#: that takes the height of a thing in the hand for that of one on the table.
-SAME = 0.08
+#: Two cameras' detections of one colour are of one thing when their rays come this close to each other at one
+#: of these heights, m: what each camera makes of the height may be wrong.
+SAME, HEIGHTS = 0.03, np.linspace(0.0, 0.32, 33)
 #: Probabilities are not taken to be smaller.
 LEAST = 0.02
 
@@ -129,6 +129,5 @@ def _alike(one: Detection, other: Detection) -> bool:
 
 
 def _distance(one: Detection, other: Detection) -> float:
-    """The least of the distances at either's height: one of them may be wrong about it."""
-    gaps = [np.linalg.norm(one.at(height) - other.at(height)) for height in (one.height, other.height)]
-    return float(min(gaps))
+    """How close the rays come to each other, m."""
+    return min(float(np.linalg.norm(one.at(height) - other.at(height))) for height in HEIGHTS)

@@ -126,12 +126,19 @@ class Trainer:
         config: of the detector.
         data: what it learns from.
         training: how.
+        network: to go on with; None: a new one.
     """
 
-    def __init__(self, config: DetectorConfig, data: Looks, training: DetectorTraining) -> None:
+    def __init__(
+        self,
+        config: DetectorConfig,
+        data: Looks,
+        training: DetectorTraining,
+        network: DetectorNetwork | None = None,
+    ) -> None:
         torch.manual_seed(training.seed)
         self.config, self.data, self.training = config, data, training
-        self.network = channels_last(DetectorNetwork(config))
+        self.network = channels_last(DetectorNetwork(config) if network is None else network)
         self._weights = {**WEIGHTS, **(training.weights or {})}
 
     def run(self) -> Iterator[dict[str, float]]:

@@ -16,15 +16,16 @@ from sim.tabletop import predicates
 from sim.tabletop.catalogue import TABLETOP
 from sim.tabletop.oracle import scene_graph
 from sim.tabletop.state import State
-from sim.tabletop.views import FRAMING, view
+from sim.tabletop.views import FRAMING, pinhole, view
 from sim.tabletop.world import TabletopWorld
 
 KINDS, HUES, SIZES = TABLETOP.kinds, TABLETOP.colours, TABLETOP.size_names
 #: A thing that shows this many pixels must be found; one that shows fewer than the other number must not.
 #: What lies between is left open.
 SHOWN, HIDDEN = 14, 4
-#: Half the side of the window around a handle in which its fixture must be seen, px.
-AROUND = 3
+#: Half the side of the window around a handle in which its fixture must be seen, px; or the hand is so far
+#: from it, m, that it hides nothing of it.
+AROUND, AWAY = 3, 0.2
 MOST = 10
 
 
@@ -47,6 +48,7 @@ def labelled(world: TabletopWorld, camera: str) -> Labelled:
     """Look through a camera of a world."""
     shown, state = view(world, camera), world.state()
     side, top, bottom = FRAMING[camera]
+    hand = pinhole(world, "wrist", side).eye
     names, seen = world.visible(camera, side, side)
     seen = seen[top:bottom]
     rows = np.full((MOST, 12), -1.0, np.float32)
@@ -65,6 +67,8 @@ def labelled(world: TabletopWorld, camera: str) -> Labelled:
     for row_out, (name, row, point, share, lit) in zip(rows, found, strict=False):
         u, v, _ = shown.camera.project(point[None])[0]
         sure = _seen(seen == names.index(name), (u, v), name in state.bodies) if name in names else -1.0
+        if sure == 0 and name in state.handles and np.linalg.norm((hand - point)[:2]) > AWAY:
+            sure = 1.0
         row_out[:] = [*row, u, v, *point, share, lit, sure]
     return Labelled(shown, rows)
 

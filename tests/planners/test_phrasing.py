@@ -27,7 +27,9 @@ from planners.compact import (
 )
 from planners.phrasing.author import Author
 from planners.phrasing.conditions import draw_condition, draw_joined
+from planners.phrasing.families.comparisons import tower_by_size
 from planners.phrasing.families.conditionals import about_it, condition, each_if
+from planners.phrasing.families.exclusions import but_not
 from planners.phrasing.meaning import composed, feasible
 from planners.phrasing.noise import MARK, noisy
 from planners.phrasing.nouns import Speaker
@@ -240,6 +242,48 @@ def test_joined_conditions_are_denied_after_de_morgan() -> None:
     assert len(seen) == 4
 
 
+@pytest.mark.parametrize(
+    ("family", "facts", "never"),
+    [
+        ("nothing on", ["on(red block, green block)"], {"holding", "in"}),
+        ("not shut", [], {"closed"}),
+        ("then shut", [], {"open"}),
+        ("neither", [], {"holding", "open", "closed"}),
+    ],
+)
+def test_a_family_asks_for_nothing_else(family: str, facts: list[str], never: set[str]) -> None:
+    scene = make_scene(("red block", "green block", "blue ball", "yellow ball", "white bowl"), facts)
+    author = Author(scene, random.Random(9))
+    goals = [t.answer for _ in range(150) if (t := write(author, family)) and isinstance(t.answer, Goal)]
+    assert len(goals) > 20
+    assert not never & {item.predicate for goal in goals for item in goal.literals}
+
+
+def test_what_is_left_out_is_not_in_the_goal() -> None:
+    """Read from the words: the one colour after "but not" or "except" is that of no thing in the goal."""
+    author = Author(make_scene(("red block", "green block", "blue block", "white bowl")), random.Random(10))
+    read = 0
+    for _ in range(800):
+        text, answer = but_not(author) or ("", None)
+        left = re.search(r"(?:but not|except|only not|just not) the (red|green|blue) one$", text)
+        if left:
+            assert left[1] not in str(answer), text
+            read += 1
+    assert read > 5
+
+
+def test_towers_by_size_stand_as_they_are_told_to() -> None:
+    scene = make_scene(("small red block", "medium green block", "large blue block", "white bowl"))
+    author = Author(scene, random.Random(11))
+    said = [each for _ in range(60) if (each := tower_by_size(author))]
+    up = "on(medium green block, large blue block) and on(small red block, medium green block)"
+    down = "on(medium green block, small red block) and on(large blue block, medium green block)"
+    assert {str(answer) for _, answer in said} == {up, down}
+    for text, answer in said:
+        if "biggest at the bottom" in text or "smallest on top" in text:
+            assert str(answer) == up, text
+
+
 FIXTURE_STATE = re.compile(
     r"\b(drawer|door) (?:is|has been|was) (?:still |already )?(open|opened|closed|shut)\b"
 )
@@ -284,7 +328,7 @@ def test_a_condition_decides_the_answer() -> None:
     answers = []
     for facts in ([], ["open(drawer)", "open(door)", "pressed(button)"]):
         author = Author(make_scene(("red block", "blue ball", "white bowl"), facts), random.Random(3))
-        written = [each for _ in range(2_500) if (each := condition(author))]
+        written = [each for _ in range(1_500) if (each := condition(author))]
         plain = [answer for text, answer in written if PLAIN_CONDITION.match(text)]
         answers += [(bool(facts), isinstance(answer, Goal) and bool(answer.literals)) for answer in plain]
     assert {so for so, _ in answers} == {True, False}
