@@ -31,6 +31,7 @@ from planners.compact import (
     Refuse,
     parse_answer,
 )
+from planners.vocabulary import ADJECTIVE_OF, KIND_OF
 from robot_skills.errors import InputError
 from robot_skills.logic import Atom
 from robot_skills.scene_graph import DIRECTIONS, Entity, SceneGraph
@@ -40,7 +41,8 @@ EXTREMES = ("smallest", "middle", "largest")
 RELATIONS = ("on", "under", "in")
 THING, HELD, NOTHING = "thing", "held", "nothing"
 _PREDICATES = {
-    "in": 2, "on": 2, "moved": 2, "holding": 1, "open": 1, "closed": 1, "pressed": 1, "stacked": 1, "there": 1,
+    "in": 2, "on": 2, "moved": 2, "holding": 1, "open": 1, "closed": 1, "pressed": 1, "stacked": 1,
+    "there": 1,
 }  # fmt: skip
 
 
@@ -65,7 +67,7 @@ def resolve(text: str, scene: SceneGraph) -> Answer:
     text = text.strip()
     if text.startswith(("ask: ", "refuse: ")):
         return parse_answer(text)
-    resolver = _Resolver(scene)
+    resolver = Resolver(scene)
     try:
         clauses = re.split(r"(?<=\)); |(?<=nothing); ", text)
         return Goal(tuple(dict.fromkeys(item for clause in clauses for item in resolver.clause(clause))))
@@ -73,9 +75,36 @@ def resolve(text: str, scene: SceneGraph) -> Answer:
         return unresolved.answer
 
 
+def same(one: Answer, other: Answer) -> bool:
+    """Whether two answers ask for the same, in any order, or refuse for the same reason."""
+    match one, other:
+        case Goal(first), Goal(second):
+            return {*map(_unordered, first)} == {*map(_unordered, second)}
+        case Ask(options), Ask(others):
+            return {*options} == {*others}
+        case Refuse("missing"), Refuse(reason):
+            return reason == "missing"
+    return one == other
+
+
+def same_group(one: Group, other: Group) -> bool:
+    """Whether two groups are of the same things, in any order."""
+    return one.pick == other.pick and {*one.names} == {*other.names}
+
+
+def _unordered(item: Literal) -> tuple[object, ...]:
+    groups = tuple((frozenset(group.names), group.pick) for group in item.groups)
+    return item.predicate, item.positive, groups
+
+
 @dataclass
-class _Resolver:
-    """Reads references from left to right, and remembers what they were."""
+class Resolver:
+    """Reads references from left to right, and remembers what they were.
+
+    Attributes:
+        scene: that they are looked up in.
+        named: the things that were named so far, which `other` leaves out.
+    """
 
     scene: SceneGraph
     named: list[str] = field(default_factory=list)
@@ -190,19 +219,25 @@ class _Resolver:
             return (text,)
         if text.startswith("all "):
             return self._several(text.removeprefix("all "))
-        fitting = () if text == HELD or text.startswith("other ") else self.fitting(text)
-        return fitting or (self.one(text),)
+        if text == HELD or text.startswith("other "):
+            return (self.one(text),)
+        return self._loose(text) or (self.one(text),)
 
     def _several(self, description: str) -> Sequence[str]:
         """All that a description fits, of what can be moved where it is of things at large."""
         fresh = description.startswith("other ")
-        found = self.fitting(description.removeprefix("other "))
-        if THING in description.split(" on ")[0].split(" in ")[0].split():
-            found = [name for name in found if "graspable" in self.scene.entity(name).tags]
+        found = self._loose(description.removeprefix("other "))
         found = [name for name in found if not fresh or name not in self.named]
         if not found:
             raise UnresolvedError(Refuse("missing", description))
         return found
+
+    def _loose(self, description: str) -> list[str]:
+        """What a description fits; of things at large only those that can be moved."""
+        found = self.fitting(description)
+        if THING not in re.split(" (?:on|under|in) ", description)[0].split():
+            return found
+        return [name for name in found if "graspable" in self.scene.entity(name).tags]
 
     def one(self, text: str) -> str:
         """The one thing that is meant.
@@ -237,6 +272,8 @@ class _Resolver:
             near = {name for name in self._names() if self._related(name, match[2], place)}
             return [name for name in self.fitting(match[1]) if name in near]
         words = description.split()
+        if not words or not {*words} <= _known(self.scene):
+            raise InputError(f"{description!r} is no description such as 'smallest red block'.")
         extreme = words.pop(0) if words and words[0] in EXTREMES else None
         found = [each for each in self.scene.entities if _fits(each, words, self.scene)]
         return [each.name for each in (_extreme(found, extreme) if extreme else found)]
@@ -275,6 +312,12 @@ def _fits(entity: Entity, words: Sequence[str], scene: SceneGraph) -> bool:
     return all(mark in entity.attributes.values() for mark in marks)
 
 
+def _known(scene: SceneGraph) -> set[str]:
+    """The words of descriptions: those of the scene, and those that the reader was taught."""
+    own = {word for each in scene.entities for word in (each.kind, *each.attributes.values())}
+    return own | {*SIZES, *EXTREMES, THING, *KIND_OF.values(), *ADJECTIVE_OF.values()}
+
+
 def _is_description(text: str, scene: SceneGraph) -> bool:
     """Whether a text is size, colour and kind alone."""
     kinds = {THING, *(each.kind for each in scene.entities)}
@@ -295,4 +338,3 @@ def _literal(text: str) -> tuple[bool, str, list[str]]:
     if len(arguments) != _PREDICATES[match[2]]:
         raise InputError(f"{match[2]} is of {_PREDICATES[match[2]]}, not of {len(arguments)}: {text!r}.")
     return match[1] is None, match[2], arguments
-

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from planners.compact import Group, Literal, literal
-from planners.phrasing.nouns import NUMBERS, Speaker
+from planners.phrasing.groups import Speaker
+from planners.phrasing.nouns import NUMBERS
 from planners.phrasing.scenes import COLOURS, LOOSE
 from planners.phrasing.templates import fill
 from robot_skills.logic import Atom

@@ -30,9 +30,9 @@ from planners.phrasing.conditions import draw_condition, draw_joined
 from planners.phrasing.families.comparisons import tower_by_size
 from planners.phrasing.families.conditionals import about_it, condition, each_if
 from planners.phrasing.families.exclusions import but_not
+from planners.phrasing.groups import Speaker
 from planners.phrasing.meaning import composed, feasible
 from planners.phrasing.noise import MARK, noisy
-from planners.phrasing.nouns import Speaker
 from planners.phrasing.scenes import TAGS, sample_scene
 from planners.phrasing.templates import choose, fill, phrases, slots
 from planners.phrasing.triples import FAMILIES, Triple, scene_triples, write, write_triples

@@ -86,13 +86,14 @@ def corrected_thing(author: Author) -> tuple[str, Answer] | None:
         if not rivals:
             return None
         before, after = author.plainly(author.rng.choice(rivals)), author.plainly(meant.name)
-    template = author.phrase("additions", "corrected_thing")
-    shown = fill(template, {"X": before, "X2": after})
-    words = author.words_for(item, step_kind(item, author.scene))
+    shown = fill(author.phrase("additions", "corrected_thing"), {"X": before, "X2": after})
+    kind = step_kind(item, author.scene)
+    words = author.words_for(item, kind, {} if meant is None else {"Y" if slot else "X": shown})
     if words is None:
         return None
-    words["D" if meant is None else "Y" if slot else "X"] = shown
-    text = fill(author.phrase(FILES[step_kind(item, author.scene)], "imp"), words)
+    if meant is None:
+        words["D"] = shown
+    text = fill(author.phrase(FILES[kind], "imp"), words)
     return text.rstrip(","), Goal((item,))
 
 
