@@ -7,11 +7,12 @@ has no words, or "the other one" of a step that was taken back), the names of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from planners.compact import Group, Literal
-from planners.forms import HELD, NOTHING, Resolver, UnresolvedError, same_group
+from planners.forms import NOTHING, Resolver, UnresolvedError, same_group
 from robot_skills.errors import InputError
 from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 
@@ -36,10 +37,18 @@ class Mirror:
         """Keep what was last said of the groups of a literal."""
         self.said[item] = tuple(self.meant.get(group, "") for group in item.groups)
 
-    def goal(self, literals: Sequence[Literal], named: Iterable[str] = ()) -> str:
+    def goal(self, literals: Sequence[Literal], named: Sequence[str] = ()) -> str:
         """Literals as a text; `named`: things that were named before it."""
         resolver = Resolver(self.scene, list(named))
+        return self._goal(literals, resolver)
+
+    def _goal(self, literals: Sequence[Literal], resolver: Resolver) -> str:
         return " and ".join(self._literal(item, resolver) for item in literals) or NOTHING
+
+    def unlooked(self, item: Literal) -> str:
+        """A literal just as it was said, of things that need not be there."""
+        texts = [text or str(group) for group, text in zip(item.groups, self.said[item], strict=True)]
+        return f"{'' if item.positive else 'not '}{item.predicate}({', '.join(texts)})"
 
     def _literal(self, item: Literal, resolver: Resolver) -> str:
         said = self.said.get(item) or tuple("" for _ in item.groups)
@@ -60,26 +69,23 @@ class Mirror:
         resolver.group(str(group))
         return str(group)
 
-    def branches(self, clauses: Sequence[Branch]) -> str | None:
-        """Branches as a clause, those that do not apply as well; None where a condition is not what it says.
-
-        The last may be without a condition.
-        """
+    def clauses(self, clauses: Sequence[Sequence[Branch]]) -> str:
+        """Clauses of branches one after another, each with the branches that do not apply."""
         named: list[str] = []
-        text = ""
-        for number, branch in enumerate(clauses):
-            resolver = Resolver(self.scene, named)
+        return "; ".join([self._clause(branches, named) for branches in clauses])
+
+    def _clause(self, branches: Sequence[Branch], named: list[str]) -> str:
+        """One clause; what it names is noted as far as it applies."""
+        text, resolver, taken = "", Resolver(self.scene, named), False
+        for number, branch in enumerate(branches):
             if branch.condition:
-                try:
-                    if resolver.condition(branch.condition) is not branch.applies:
-                        return None
-                except UnresolvedError:
-                    return None
-                lead = "elif" if number else "if"
-                text += f"{' ' if number else ''}{lead} {branch.condition}: "
-            else:
+                text += f"{' elif' if number else 'if'} {branch.condition}: "
+                _try(resolver, branch.condition)
+            elif number:
                 text += " else: "
-            text += branch.text or self.goal(branch.literals, named)
+            inside = resolver if branch.applies and not taken else Resolver(self.scene, list(named))
+            taken |= branch.applies
+            text += branch.text or self._goal(branch.literals, inside)
         return text
 
 
@@ -88,16 +94,22 @@ class Branch:
     """What is to be done where a condition is so.
 
     Attributes:
-        condition: in the reader's language; empty for "otherwise".
+        condition: in the reader's language; empty for "otherwise" and for what is to be done in any case.
         applies: whether the condition is so.
         literals: what is to be done.
-        text: the same in the reader's language where it is already written.
+        text: the same in the reader's language, where it is already written.
     """
 
     condition: str
     applies: bool
     literals: tuple[Literal, ...]
     text: str = ""
+
+
+def _try(resolver: Resolver, condition: str) -> None:
+    """Note what a condition names; where it names nothing, the whole will be found not to agree."""
+    with suppress(UnresolvedError):
+        resolver.condition(condition)
 
 
 def _says(text: str, group: Group, resolver: Resolver) -> bool:
@@ -115,9 +127,3 @@ def _says(text: str, group: Group, resolver: Resolver) -> bool:
 def contrary(condition: str) -> str:
     """A condition of one part, denied."""
     return condition.removeprefix("not ") if condition.startswith("not ") else f"not {condition}"
-
-
-def pronoun_of(text: str) -> str:
-    """What "it" is in what follows a condition: what it says is there, or what it says of something."""
-    inside = text.removeprefix("not ").partition("(")[2].rstrip(")")
-    return inside or HELD

@@ -265,6 +265,7 @@ class Namer:
 
 
 def colour_of(entity: Entity) -> str:
+    """The colour of a thing; empty where it has none."""
     return str(entity.attributes.get("colour", ""))
 
 
