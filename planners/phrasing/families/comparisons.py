@@ -177,5 +177,9 @@ def unknown_size(author: Author) -> tuple[str, Answer] | None:
     section = ("comparative" if len(names) == 2 else "superlative") + ("_large" if large else "")
     words = {"S": author.speaker.word(kind), "K": author.speaker.word(f"{kind}s")}
     item = Literal(step.predicate, (Group((names[0],)), *step.groups[1:]))
+    author.speaker.mean(names[0], f"{'largest' if large else 'smallest'} {kind}")
     said = author.say(item, shown={"X": fill(author.phrase("nouns", section), words)})
-    return (author.wrapped(said), Ask(names)) if said else None
+    if said is None:
+        return None
+    author.form = author.mirror.unlooked(item)
+    return author.wrapped(said), Ask(names)

@@ -106,7 +106,11 @@ def mixed(author: Author) -> tuple[str, Answer] | None:
     text, answer = refused
     if author.gerund(text.replace(MARK, "")) is None:
         return None
-    parts = [done[0], text] if author.rng.random() < 0.6 or speaks_back(done[0]) else [text, done[0]]
+    parts, forms = [done[0], text], [author.mirror.goal(done[1]), author.form]
+    if author.rng.random() > 0.6 and not speaks_back(done[0]):
+        parts, forms = parts[::-1], forms[::-1]
+    if author.form:
+        author.form = " and ".join(forms)
     joint = author.rng.choice((" and ", " and then ", ", then ", ". ", ", ", "; ", " and also "))
     return joint.join(parts), answer
 
