@@ -29,7 +29,7 @@ from planners.compact import (
     Group,
     Literal,
     Refuse,
-    parse_answer,
+    parse_reply,
 )
 from planners.vocabulary import ADJECTIVE_OF, KIND_OF
 from robot_skills.errors import InputError
@@ -39,6 +39,8 @@ from robot_skills.scene_graph import DIRECTIONS, Entity, SceneGraph
 SIZES = ("small", "medium", "large")
 EXTREMES = ("smallest", "middle", "largest")
 RELATIONS = ("on", "under", "in")
+#: A tower may be built in any order, and orders are written out.
+MOST_STACKED = 5
 THING, HELD, NOTHING = "thing", "held", "nothing"
 _PREDICATES = {
     "in": 2, "on": 2, "moved": 2, "holding": 1, "open": 1, "closed": 1, "pressed": 1, "stacked": 1,
@@ -58,6 +60,12 @@ class UnresolvedError(Exception):
         self.answer = answer
 
 
+def _missing(description: str) -> UnresolvedError:
+    """That nothing fits a description, in words."""
+    words = "thing in my hand" if description == HELD else description
+    return UnresolvedError(Refuse("missing", re.sub(" (on|under|in|but) (?!my )", r" \1 the ", words)))
+
+
 def resolve(text: str, scene: SceneGraph) -> Answer:
     """What a text of this language asks for in a scene.
 
@@ -66,7 +74,7 @@ def resolve(text: str, scene: SceneGraph) -> Answer:
     """
     text = text.strip()
     if text.startswith(("ask: ", "refuse: ")):
-        return parse_answer(text)
+        return parse_reply(text)
     resolver = Resolver(scene)
     try:
         clauses = re.split(r"(?<=\)); |(?<=nothing); ", text)
@@ -138,7 +146,10 @@ class Resolver:
             if arguments[1] not in DIRECTIONS:
                 raise InputError(f"{arguments[1]!r} is no direction: {', '.join(DIRECTIONS)}.")
             return Literal(predicate, (self.group(arguments[0]), Group((arguments[1],))), positive)
-        return Literal(predicate, tuple(map(self.group, arguments)), positive)
+        groups = tuple(map(self.group, arguments))
+        if predicate == "stacked" and len(groups[0].names) > MOST_STACKED:
+            raise InputError(f"{text!r} is a tower of more than {MOST_STACKED}.")
+        return Literal(predicate, groups, positive)
 
     def condition(self, text: str) -> bool:
         """Whether a condition is so in the scene."""
@@ -163,7 +174,7 @@ class Resolver:
 
     def _there(self, text: str) -> bool:
         number, _, rest = text.partition(" ")
-        least, description = (int(number), rest) if number.isdigit() else (1, text)
+        least, description = (int(number), rest) if number.isdecimal() else (1, text)
         found = self.held() if description == HELD else self.fitting(description)
         self.named += found if len(found) == 1 else ()
         return len(found) >= least
@@ -200,7 +211,7 @@ class Resolver:
 
     def _choice(self, names: Sequence[str], pick: int) -> Group:
         if not 0 < pick <= len(names):
-            raise UnresolvedError(Refuse("missing", f"{pick} such things"))
+            raise _missing(f"set of {max(pick, 1)} such things")
         return Group(tuple(names), pick if pick < len(names) else 0)
 
     def _without(self, text: str, joint: str) -> tuple[str, ...]:
@@ -210,7 +221,7 @@ class Resolver:
         out = {name for member in left.split(" & ") for name in self._members(member)} if left else set()
         kept = tuple(name for name in dict.fromkeys(names) if name not in out)
         if not kept:
-            raise UnresolvedError(Refuse("missing", text.removeprefix("all ")))
+            raise _missing(text.removeprefix("all "))
         self.named += sorted(out)
         return kept
 
@@ -229,7 +240,7 @@ class Resolver:
         found = self._loose(description.removeprefix("other "))
         found = [name for name in found if not fresh or name not in self.named]
         if not found:
-            raise UnresolvedError(Refuse("missing", description))
+            raise _missing(description)
         return found
 
     def _loose(self, description: str) -> list[str]:
@@ -251,7 +262,7 @@ class Resolver:
         if text.startswith("other "):
             found = [name for name in found if name not in self.named]
         if not found:
-            raise UnresolvedError(Refuse("missing", text))
+            raise _missing(text)
         if len(found) > 1:
             raise UnresolvedError(Ask(tuple(found)))
         return found[0]
@@ -272,7 +283,7 @@ class Resolver:
             near = {name for name in self._names() if self._related(name, match[2], place)}
             return [name for name in self.fitting(match[1]) if name in near]
         words = description.split()
-        if not words or not {*words} <= _known(self.scene):
+        if not _known(words, self.scene):
             raise InputError(f"{description!r} is no description such as 'smallest red block'.")
         extreme = words.pop(0) if words and words[0] in EXTREMES else None
         found = [each for each in self.scene.entities if _fits(each, words, self.scene)]
@@ -312,10 +323,12 @@ def _fits(entity: Entity, words: Sequence[str], scene: SceneGraph) -> bool:
     return all(mark in entity.attributes.values() for mark in marks)
 
 
-def _known(scene: SceneGraph) -> set[str]:
-    """The words of descriptions: those of the scene, and those that the reader was taught."""
-    own = {word for each in scene.entities for word in (each.kind, *each.attributes.values())}
-    return own | {*SIZES, *EXTREMES, THING, *KIND_OF.values(), *ADJECTIVE_OF.values()}
+def _known(words: Sequence[str], scene: SceneGraph) -> bool:
+    """Whether words describe something: with those of the scene, and those that the reader was taught."""
+    *marks, kind = words or [""]
+    kinds = {THING, *KIND_OF.values(), *(each.kind for each in scene.entities)}
+    own = {word for each in scene.entities for word in each.attributes.values()}
+    return kind in kinds and {*marks} <= own | {*SIZES, *EXTREMES, *ADJECTIVE_OF.values()}
 
 
 def _is_description(text: str, scene: SceneGraph) -> bool:
