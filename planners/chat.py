@@ -114,7 +114,9 @@ class Writer(Protocol):
         """The back end and the model, for reports."""
         ...
 
-    def write(self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int) -> str:
+    def write(
+        self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int, temperature: float = WRITING
+    ) -> str:
         """Continue a prompt: a line of the grammar or JSON of the schema, whichever the back end takes.
 
         Args:
@@ -122,6 +124,7 @@ class Writer(Protocol):
             grammar: GBNF.
             schema: JSON schema of the same.
             seed: of the draws.
+            temperature: of the draws; at 0 the same is written whatever the seed.
 
         Raises:
             InputError: the model cannot be reached, or does not answer.

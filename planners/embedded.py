@@ -89,9 +89,11 @@ class EmbeddedModel:
         text, usage = self._continue(few_shot(prompt), form.grammar(goals))
         return Completion(form.from_text(text), text, usage["prompt_tokens"], usage["completion_tokens"])
 
-    def write(self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int) -> str:
+    def write(
+        self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int, temperature: float = WRITING
+    ) -> str:
         """A line of a grammar, drawn with a seed; see `planners.chat.Writer`."""
-        return self._continue(prompt, grammar, temperature=WRITING, seed=seed)[0]
+        return self._continue(prompt, grammar, temperature, seed)[0]
 
     def _continue(
         self, prompt: str, grammar: str, temperature: float = 0.0, seed: int = 0

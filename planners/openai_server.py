@@ -95,10 +95,12 @@ class OpenAIServer:
         goal = _read_choice(answer.text, goals) if goals else form.from_json(answer.text)
         return Completion(goal, answer.text, answer.prompt_tokens, answer.tokens)
 
-    def write(self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int) -> str:
+    def write(
+        self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int, temperature: float = WRITING
+    ) -> str:
         """JSON of a schema, drawn with a seed; see `planners.chat.Writer`."""
         request = f"{prompt}\nWrite one more, as JSON."
-        return self._ask([{"role": "user", "content": request}], schema, WRITING, seed).text
+        return self._ask([{"role": "user", "content": request}], schema, temperature, seed).text
 
     def _ask(
         self,

@@ -17,6 +17,7 @@ from robot_skills.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from planners.chat import Writer
     from robot_skills.data.store import EpisodeStore
     from sim.generative.generation import Funnel, Generation, Proposer
     from sim.generative.growth import Growth
@@ -68,7 +69,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--grow",
         action="store_true",
         help="then practise what recurs in the tasks' plans, and keep what works as skills, in DIR/library; "
-        "needs --hours or --minutes",
+        "needs --hours or --minutes; a --proposer that is a language model is asked which come first",
     )
     parser.add_argument("--hours", metavar="H", type=float, default=0.0, help="time for --grow")
     parser.add_argument(
@@ -176,6 +177,8 @@ def _command(args: argparse.Namespace) -> str:
     words += ["--seed", str(args.seed)]
     if args.proposer != "grammar":
         words += ["--proposer", args.proposer]
+    for option, value in (("--model", args.model), ("--base-url", args.base_url)):
+        words += [option, value] if value else []
     return shlex.join(words)
 
 
@@ -188,6 +191,9 @@ def _grow(
 ) -> tuple[Growth, Generation]:
     """Practise chains until time is up, and generate more tasks once all are practised; both results."""
     from sim.generative.growth import grow
+    from sim.generative.judgement import Judge
+
+    writer = _writer(args)
 
     def further(count: int) -> int:
         nonlocal result
@@ -202,6 +208,7 @@ def _grow(
         more=further,
         workers=args.workers,
         local=args.local,
+        judge=None if writer is None else Judge(writer),
         command=f"{_command(args)} --grow --hours {hours}",
     )
     return grown, result
@@ -216,13 +223,23 @@ def _proposer(args: argparse.Namespace) -> Proposer:
     from sim.generative.generation import GrammarProposer
     from sim.generative.sketch import SketchProposer
 
+    writer = _writer(args)
+    return GrammarProposer() if writer is None else SketchProposer(writer)
+
+
+def _writer(args: argparse.Namespace) -> Writer | None:
+    """The language model that proposes and judges; None with the grammar alone.
+
+    Raises:
+        InputError: there is no such model, or its options do not suit it.
+    """
     if args.proposer == "grammar":
         if args.model is not None or args.base_url is not None:
             raise InputError("--model and --base-url go with --proposer embedded or openai.")
-        return GrammarProposer()
+        return None
     from planners.chat import writer
 
-    return SketchProposer(writer(args.proposer, args.model, args.base_url))
+    return writer(args.proposer, args.model, args.base_url)
 
 
 def _search_failures(args: argparse.Namespace, console: Console) -> int:

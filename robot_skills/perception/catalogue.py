@@ -52,12 +52,20 @@ class Tray:
         near: from the handle to its near end.
         far: from the handle to its far end.
         floor: height of its floor.
+        shut: y of the handle when the drawer is shut, which then moves towards smaller y.
+        travel: how far.
     """
 
     half: float
     near: float
     far: float
     floor: float
+    shut: float
+    travel: float
+
+    def share(self, handle: float) -> float:
+        """How far the drawer is open, 0 to 1, with its handle at a y in m."""
+        return min(max((self.shut - handle) / self.travel, 0.0), 1.0)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def _fluents(memory: Memory) -> Iterator[Atom]:
             yield Atom("open", (kind,))
         elif "openable" in tags and fixture.share >= rules.closed:
             yield Atom("ajar", (kind,))
-        if "pressable" in tags and fixture.lit:
+        if "pressable" in tags and fixture.lit > 0.5:
             yield Atom("pressed", (kind,))
 
 

@@ -24,18 +24,32 @@ Array = NDArray[np.float64]
 GRASPABLE, CONTAINERS, DRAWER = 0, 1, "drawer"
 #: A new thing is believed from this heat on, and from that one where a thing of its colour is known: what
 #: looks like a second one may be an odd view of the first.
-BELIEVED, AGAIN = 0.5, 0.8
+BELIEVED, AGAIN = 0.45, 0.8
 #: How unlike a thing a sighting of it may be. The most that each part counts: distance in units of `STEP`, m,
 #: twice the log probability of its colour, those of its kind and of its size. So a thing may be anywhere and
 #: look like another kind, but it keeps its colour.
 UNLIKE, STEP = 6.5, 0.1
 MOST = (3.0, 8.0, 2.0, 1.0)
+#: Nothing has its middle nearer than this to that of another thing of its group, m: what seems to is a
+#: mixture of two colours where one thing stands on another.
+APART = 0.035
+#: Share of what is seen now, with a heat of 1, in what is believed of a lamp: of one that lights up, and of
+#: one that goes out. That it is hidden, by the arm or by what the hand holds, is likelier than that.
+NOW, NOW_OUT = 0.8, 0.3
+#: A sighting with less heat than this, and further away than that, m, is of something else: the arm is white.
+FAINT, FAR = 0.65, 0.05
 #: Deviation of heights and of rays that should meet, and how far aside of a place something may be seen, m.
-HEIGHT_ERROR, RAY_ERROR, ASIDE_ERROR = 0.012, 0.008, 0.012
+HEIGHT_ERROR, RAY_ERROR, ASIDE_ERROR = 0.015, 0.008, 0.012
+#: Things may seem to reach into each other by this deviation, m. The looks of a height, a guess where it is
+#: in doubt, count so much at most, and what is impossible so much.
+REACH_ERROR, DOUBTFUL, IMPOSSIBLE = 0.008, 1.5, 6.0
+#: What stands where it stood, within so many m, most likely is in or on what it was: so much is that worth,
+#: as a logarithm.
+STILL, STAYS = 0.03, 2.0
 #: What is held is seen this near to the point between the finger tips, m.
 IN_HAND = 0.035
-#: Thickness of a bowl's floor, m.
-FLOOR = 0.012
+#: Thickness of a bowl's floor, m, and the part of its width that it has half-way up.
+FLOOR, FOOT = 0.012, 0.85
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ class Thing:
         sizes: the same of small and large.
         position: of its middle, (3,) m.
         origin: the same when the command began.
-        place: what it is in or on, or that it is held: one of `PLACES`.
+        place: what it is in or on, or that it is held: one of `PLACES`; "" of what was never seen before.
         target: the name of that; "" of what is held.
     """
 
@@ -61,8 +75,8 @@ class Thing:
     sizes: Array
     position: Array
     origin: Array
-    place: str = "table"
-    target: str = "table"
+    place: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,12 +86,12 @@ class Fixture:
     Attributes:
         handle: where its handle is, (3,) m.
         share: how far it is open.
-        lit: whether its lamp is lit.
+        lit: probability that its lamp is lit.
     """
 
     handle: Array
     share: float
-    lit: bool
+    lit: float
 
 
 @dataclass
@@ -126,9 +140,10 @@ class Memory:
         """
         self._see_fixtures([each for each in seen if each.group == FIXED])
         loose = [each for each in seen if each.group != FIXED]
-        pairs = self._recognise(loose)
+        pairs, known = self._recognise(loose), tuple(self.things)
         for number, sighting in enumerate(loose):
-            if number not in pairs.values() and sighting.score > self._least(sighting):
+            new = number not in pairs.values() and sighting.score > self._least(sighting, known)
+            if new and not any(_within(sighting, loose[other]) for other in pairs.values()):
                 pairs[self._add(sighting)] = number
         shown = {index: loose[number] for index, number in pairs.items()}
         for index, sighting in shown.items():
@@ -159,23 +174,28 @@ class Memory:
                 self.things[index] = self._dropped(thing, tool)
 
     def _see_fixtures(self, seen: Sequence[Sighting]) -> None:
-        shift, shown = 0.0, set[str]()
+        """Take in what is seen of the furniture; what lies in the drawer moves with it."""
+        before, shown = self.fixtures.get(DRAWER), set[str]()
         for sighting in seen:  # the surest first
             kind = self.catalogue.fixtures[int(sighting.kinds.argmax())]
-            if kind in shown:
-                continue
+            if kind not in shown and (kind in self.fixtures or sighting.score > BELIEVED):
+                self.fixtures[kind] = self._fixture(kind, sighting)
             shown.add(kind)
-            if kind in self.fixtures or sighting.score > BELIEVED:
-                now = Fixture(sighting.position, sighting.share, sighting.lit)
-                if kind == DRAWER and kind in self.fixtures:
-                    shift = float(now.handle[1] - self.fixtures[kind].handle[1])
-                self.fixtures[kind] = now
-        self.things = [
-            replace(thing, position=thing.position + np.array([0.0, shift, 0.0]))
-            if thing.place == DRAWER
-            else thing
-            for thing in self.things
-        ]
+        if before is not None:
+            shift = np.array([0.0, self.fixtures[DRAWER].handle[1] - before.handle[1], 0.0])
+            self.things = [
+                replace(thing, position=thing.position + shift) if thing.place == DRAWER else thing
+                for thing in self.things
+            ]
+
+    def _fixture(self, kind: str, sighting: Sighting) -> Fixture:
+        lit, share, known = sighting.lit, sighting.share, self.fixtures.get(kind)
+        if known is not None:
+            weight = (NOW if lit > known.lit else NOW_OUT) * sighting.score**2
+            lit = weight * lit + (1 - weight) * known.lit
+        if kind == DRAWER:
+            share = (share + self.catalogue.tray.share(float(sighting.position[1]))) / 2
+        return Fixture(sighting.position, share, lit)
 
     def _recognise(self, seen: Sequence[Sighting]) -> dict[int, int]:
         """Place of a known thing -> place of its sighting, the likest pairs first."""
@@ -192,18 +212,23 @@ class Memory:
         return pairs
 
     def _unlike(self, thing: Thing, sighting: Sighting) -> float:
+        apart = float(np.linalg.norm(thing.position - sighting.position))
+        if sighting.score < FAINT and apart > FAR and "hand" not in (thing.place, _looks_in(sighting)):
+            return np.inf
         parts = (
-            float(np.linalg.norm(thing.position - sighting.position)) / STEP,
+            apart / STEP,
             -2 * float(sighting.colours[thing.colour]),
             -float(sighting.kinds[int(thing.kinds.argmax())]),
             -float(sighting.sizes[int(thing.sizes.argmax())]),
         )
         return sum(min(part, most) for part, most in zip(parts, MOST, strict=True))
 
-    def _least(self, sighting: Sighting) -> float:
-        """The heat from which on a sighting makes a new thing."""
+    def _least(self, sighting: Sighting, known: Sequence[Thing]) -> float:
+        """The heat from which on a sighting makes a new thing, with what was known before this look."""
         colour = int(sighting.colours.argmax())
-        return AGAIN if any(thing.colour == colour for thing in self.things) else BELIEVED
+        old = any(thing.colour == colour for thing in known)
+        now = any((thing.colour, thing.group) == (colour, sighting.group) for thing in self.things)
+        return AGAIN if old or now else BELIEVED
 
     def _add(self, sighting: Sighting) -> int:
         colour = int(sighting.colours.argmax())
@@ -254,17 +279,37 @@ class Memory:
     def _seen(self, thing: Thing, sighting: Sighting) -> Thing:
         """Where a thing is that is seen and not held: the place that explains best what is seen."""
         if thing.group == CONTAINERS:
-            return replace(thing, position=sighting.at(self.extent(thing)[1] / 2))
+            position = sighting.at(self.extent(thing)[1] / 2)
+            return replace(thing, position=position, place="table", target="table")
         best, most = thing, -np.inf
         for option, aside in self._options(thing, sighting.at):
             height = float(option.position[2])
             chance = float(sighting.places[PLACES.index(option.place)])
-            chance -= ((sighting.height - height) / HEIGHT_ERROR) ** 2 / 8
-            chance -= (sighting.parting(height) / RAY_ERROR) ** 2 / 8
+            chance -= min(((sighting.height - height) / HEIGHT_ERROR) ** 2 / 2, DOUBTFUL)
+            chance -= min((sighting.parting(height) / RAY_ERROR) ** 2 / 2, DOUBTFUL)
+            chance -= min((self._overlap(option) / REACH_ERROR) ** 2 / 2, IMPOSSIBLE)
             chance -= (max(aside, 0.0) / ASIDE_ERROR) ** 2 / 2
+            same = (option.place, option.target) == (thing.place, thing.target)
+            if same and np.linalg.norm(option.position - thing.position) < STILL:
+                chance += STAYS
             if chance > most:
                 best, most = option, chance
         return best
+
+    def _overlap(self, thing: Thing) -> float:
+        """How far a thing would reach into others that it is not in or on, m."""
+        width, tall = self.extent(thing)
+        deepest = 0.0
+        for other in self.things:
+            if other.name in (thing.name, thing.target) or other.place == "hand":
+                continue
+            wide, high = self.extent(other)
+            if other.group == CONTAINERS:
+                wide *= FOOT
+            apart = thing.position - other.position
+            if abs(apart[2]) < 0.4 * (tall + high):
+                deepest = max(deepest, (wide + width) / 2 - float(np.linalg.norm(apart[:2])))
+        return deepest
 
     def _dropped(self, thing: Thing, tool: Array) -> Thing:
         """Where a thing is that was held, is no longer, and is not seen: under the hand."""
@@ -304,3 +349,13 @@ class Memory:
             aside = float(np.linalg.norm((position - other.position)[:2])) - reach
             options.append((replace(thing, position=position, place=place, target=other.name), aside))
         return options
+
+
+def _looks_in(sighting: Sighting) -> str:
+    """What a thing most looks to be in or on."""
+    return PLACES[int(sighting.places.argmax())]
+
+
+def _within(one: Sighting, other: Sighting) -> bool:
+    """Whether a thing would be inside another."""
+    return one.group == other.group and float(np.linalg.norm(one.position - other.position)) < APART

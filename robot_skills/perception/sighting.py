@@ -69,9 +69,9 @@ class Sighting:
         )
 
     @property
-    def lit(self) -> bool:
-        """Whether its lamp is lit."""
-        return bool(np.average([each.lit for each in self.detections], weights=self._scores) > 0.5)
+    def lit(self) -> float:
+        """Probability that its lamp is lit."""
+        return float(np.average([each.lit for each in self.detections], weights=self._scores))
 
     @property
     def position(self) -> Array:

@@ -6,7 +6,7 @@ from robot_skills.perception.catalogue import Catalogue, Rules, Tray
 from robot_skills.scene_graph import RELATIONS
 from sim.tabletop import fixtures, predicates
 from sim.tabletop.oracle import TAGS
-from sim.tabletop.scene import COLOURS, DIMENSIONS, FIXTURES, GRASPABLE
+from sim.tabletop.scene import COLOURS, DIMENSIONS, DRAWER_TRAVEL, FIXTURES, GRASPABLE
 
 #: Fingers further apart than this when they try to close have something between them, and closer together
 #: than that they are not open: the narrowest thing is 4 cm wide, and open fingers are 8 cm apart.
@@ -38,5 +38,12 @@ TABLETOP = Catalogue(
         aside=predicates.STANDARD.aside,
         grip=GRIP,
     ),
-    tray=Tray(half=fixtures.TRAY_HALF, near=_FRONT, far=_FRONT + fixtures.TRAY_LENGTH, floor=0.011),
+    tray=Tray(
+        half=fixtures.TRAY_HALF,
+        near=_FRONT,
+        far=_FRONT + fixtures.TRAY_LENGTH,
+        floor=0.011,
+        shut=fixtures.FACE - fixtures.DRAWER_GAP,
+        travel=DRAWER_TRAVEL,
+    ),
 )

@@ -26,7 +26,7 @@ def detection(
     camera: str = "front",
     eye: ArrayLike = EYE,
 ) -> Detection:
-    """A detection that is sure of everything."""
+    """A detection that is sure of everything; but for the place, where that is "any"."""
     group = TABLETOP.group(kind)
     kinds, colours = TABLETOP.groups[group], TABLETOP.colours
     ray = np.asarray(position, float) - np.asarray(eye, float)
@@ -36,7 +36,7 @@ def detection(
         group=group,
         kinds=np.array([float(each == kind) for each in kinds]),
         colours=np.array([float(each == colour) for each in colours]),
-        places=np.array([float(each == place) for each in PLACES]),
+        places=np.array([float(place in (each, "any")) for each in PLACES]),
         large=float(size == "large"),
         eye=np.asarray(eye, float),
         ray=ray / np.linalg.norm(ray),

@@ -15,7 +15,7 @@ from robot_skills.perception.memory import Memory
 from robot_skills.perception.sighting import Sighting, sightings
 from robot_skills.scene_graph import SceneGraph
 from sim.tabletop.catalogue import TABLETOP
-from tests.robot_skills.perception.looks import detection, sighting
+from tests.robot_skills.perception.looks import EYE, detection, sighting
 
 AWAY, OPEN, SHUT, AROUND = np.array([0.5, 0.0, 0.24]), 0.08, 0.0, 0.05
 DRAWER_OUT = sighting("drawer", (0.5, 0.19, 0.042), share=0.97)
@@ -68,6 +68,42 @@ def test_geometry_overrules_a_place_that_cannot_be(memory: Memory) -> None:
     """It looks like a thing upon another, far from any other."""
     graph = looked(memory, RED, sighting("block", (0.6, -0.2, 0.025), "blue", "large", "thing"))
     assert graph.holds(parse("on(blue block, table)"))
+
+
+def test_nothing_stands_where_another_thing_stands(memory: Memory) -> None:
+    """By its height the upper one might be on the table; then it would be inside the other."""
+    ray = np.array([0.503, 0.002, 0.0775]) - EYE
+    low = EYE + ray * (0.0275 - EYE[2]) / ray[2]
+    graph = looked(memory, RED, sighting("cylinder", low, "blue", "large", "any"))
+    assert graph.holds(parse("on(blue cylinder, red block)"))
+
+
+def test_a_mixture_of_two_colours_is_no_third_thing(memory: Memory) -> None:
+    upper = sighting("block", (0.5, 0.0, 0.075), "blue", "large", "thing")
+    between = sighting("block", (0.5, 0.0, 0.05), "purple", "large", "thing", score=0.6)
+    assert len(looked(memory, RED, upper, between).entities) == 3
+
+
+def test_a_faint_sighting_moves_nothing_far(memory: Memory) -> None:
+    before = looked(memory, RED)
+    assert looked(memory, sighting("block", (0.6, -0.2, 0.025), score=0.5)) == before
+    assert memory.things[0].position == pytest.approx((0.5, 0.0, 0.025))
+
+
+def test_a_lamp_lights_up_at_once_and_goes_out_slowly(memory: Memory) -> None:
+    dark, bright = (sighting("button", (0.4, -0.2, 0.03), lit=lit) for lit in (0.05, 0.95))
+    pressed = parse("pressed(button)")
+    assert not looked(memory, dark).holds(pressed)
+    assert looked(memory, bright).holds(pressed)
+    assert looked(memory, dark).holds(pressed)
+    for _ in range(5):
+        graph = looked(memory, dark)
+    assert not graph.holds(pressed)
+
+
+def test_a_shut_drawers_handle_says_that_it_is_shut(memory: Memory) -> None:
+    graph = looked(memory, sighting("drawer", (0.5, 0.312, 0.042), share=0.15))
+    assert graph.holds(parse("closed(drawer)"))
 
 
 def test_what_lies_in_the_drawer_stays_in_it_when_it_is_shut(memory: Memory) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -23,10 +24,12 @@ from sim.generative.growth import (
     Growth,
     grow,
     plan_lengths,
-    practise,
+    read_judgements,
     read_practices,
     split,
 )
+from sim.generative.judgement import Judge
+from sim.generative.practice import practise
 from sim.generative.recipe import Furniture, SceneRecipe, Thing
 from sim.generative.task import Provenance, Task, make_task
 from sim.tabletop.oracle import scene_graph
@@ -68,8 +71,8 @@ def folder_of(tasks: list[Task], path: Path) -> Path:
     return path
 
 
-def grown(folder: Path, seconds: float = 600.0) -> Growth:
-    return grow(folder, QUIET, deadline=time.monotonic() + seconds, local=True, rules=RULES)
+def grown(folder: Path, seconds: float = 600.0, judge: Judge | None = None) -> Growth:
+    return grow(folder, QUIET, deadline=time.monotonic() + seconds, local=True, rules=RULES, judge=judge)
 
 
 def test_whole_chains_that_hang_together_and_recur_are_found(
@@ -152,6 +155,57 @@ def test_what_works_is_kept_in_a_library_of_its_own_and_shortens_held_out_plans(
     assert [each.name for each in grown(folder).kept] == [each.name for each in result.kept]
     assert set(SkillLibrary.open(folder / "library").composites) == set(library.composites)
     assert len(read_practices(folder)) == 4
+
+
+class Tidy:
+    """A model that finds leaving things open sensible, and has words for what it puts in."""
+
+    name = "tidy"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def write(
+        self, prompt: str, grammar: str, schema: Mapping[str, Any], seed: int, temperature: float
+    ) -> str:
+        chain = prompt.rpartition("Skill: ")[2]
+        self.asked.append(chain)
+        if chain.startswith("open") and "close" in chain:
+            return "I would rather not say."
+        return '{"sensible": 1}' if "close" in chain else '{"sensible": 5, "for": "store a thing"}'
+
+
+def test_a_model_says_what_is_practised_first_and_a_stopped_run_goes_on_the_same(
+    tasks: list[Task], tmp_path: Path
+) -> None:
+    folder, model = folder_of(tasks, tmp_path / "out"), Tidy()
+    whole = grown(folder, judge=Judge(model))
+    # 10 steps saved times 5, 15 times the middle for want of an answer, 5 times 5, 10 times 1.
+    names = ["open_put_in", "open_put_in_close", "put_in", "put_in_close"]
+    assert [each.name for each in whole.practised] == names
+    assert len(model.asked) == 4
+    said = read_judgements(folder, "tidy")
+    by_name = {each.name: said[each.signature] for each in whole.practised}
+    assert [by_name[name].sensible for name in names] == [5, None, 5, 1]
+    library = SkillLibrary.open(folder / "library")
+    assert library.skills["put_in"].summary.startswith("Store a thing: pick object, then place")
+    assert library.skills["put_in_close"].summary.startswith("pick object")
+    assert "Judged 1 of 5 for sense by tidy." in (library.folder / "put_in_close" / "README.md").read_text()
+    # Stopped when one chain was practised: the rest comes in the same order, and nobody is asked again.
+    lines = (folder / RECORDS).read_text().splitlines(keepends=True)
+    assert [("judge" in json.loads(line)) for line in lines] == [True] * 4 + [False] * 4
+    again = folder_of(tasks, tmp_path / "again")
+    (again / RECORDS).write_text("".join(lines[:5]) + lines[5][:30])
+    silent = Tidy()
+    assert [each.signature for each in grown(again, judge=Judge(silent)).practised] == [
+        each.signature for each in whole.practised
+    ]
+    assert silent.asked == []
+    # What one model said does not count for another, nor without one.
+    assert read_judgements(folder, "other") == {}
+    (again / RECORDS).write_text("".join(lines[:4]))
+    assert grown(again, 0.0).practised == ()
+    assert len(read_judgements(again, "tidy")) == 4
 
 
 def test_more_tasks_are_asked_for_when_all_chains_were_practised(tasks: list[Task], tmp_path: Path) -> None:
