@@ -59,7 +59,7 @@ def main() -> None:
     texts = []
     for triple in write_triples(SEED, args.commands, 1, held_out=True):
         start = describe(triple.scene) + prompt(triple.command)
-        answer = f" {triple.answer}"
+        answer = f" {triple.form}"
         texts += [start, start + answer[: answer.rfind(" ")], start + answer]
     lines, ours = [], [torch_says(run, text) for text in texts]
     for name, server in servers.items():

@@ -1,6 +1,7 @@
-"""The language between the planner and its fine-tuned model: a scene in one line, an answer in one line.
+"""What passes between the planner and its fine-tuned model: a scene and a command in lines, an answer.
 
-The model reads `describe(scene)` and the command, and writes one of
+The model reads `describe(scene)` and `prompt(command)` and writes a line in the language of `planners.forms`,
+which is resolved in the scene to one of
 
     in(red block & blue block, drawer) and closed(drawer)      a goal; "&" is each of them
     in(any 2 of red ball | blue ball | white ball, bowl)        a choice: any two will do
@@ -8,22 +9,20 @@ The model reads `describe(scene)` and the command, and writes one of
     refuse: missing purple cube                                 a reason, with the words it is about
     ask: red block | blue block                                 what could be meant
 
-A choice is written short and expands to the `or` of its possibilities. `grammar` admits only literals that
-are well typed in the scene, and only words of the command as what a refusal is about.
+A choice is written short and expands to the `or` of its possibilities.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Not, Or
-from robot_skills.scene_graph import DIRECTIONS, Entity, SceneGraph
+from robot_skills.scene_graph import Entity, SceneGraph
 
 #: Why a command is refused. Those of `WORDED` name the words of the command that are to blame.
 WORDED = ("missing", "place", "skill")
@@ -32,8 +31,6 @@ CANNOT = "cannot"
 
 MOST_WORDS = 4
 _LONGEST_READ = 80
-_MOST_LITERALS = 12
-_MOST_STACKED = 4
 
 
 @dataclass(frozen=True)
@@ -123,47 +120,31 @@ class Ask:
 Answer: TypeAlias = Goal | Refuse | Ask
 
 
-def parse_answer(text: str) -> Answer:
-    """Read an answer.
+def parse_reply(text: str) -> Ask | Refuse:
+    """Read a question or a refusal.
 
     Raises:
         InputError: it is none.
     """
-    text = text.strip()
-    if text == "nothing":
-        return Goal(())
     if text.startswith("ask: "):
         return Ask(tuple(text.removeprefix("ask: ").split(" | ")))
-    if text.startswith("refuse: "):
-        reason, _, about = text.removeprefix("refuse: ").partition(" ")
-        if reason in (*PLAIN, *WORDED, CANNOT) and bool(about) == (reason not in PLAIN):
-            return Refuse(reason, about)
-        raise InputError(f"{text!r} is no refusal that the planner knows.")
-    parts = re.split(r"(?<=\)) and ", text)
-    return Goal(tuple(map(parse_literal, parts)))
-
-
-_LITERAL = re.compile(r"(not )?(\w+)\((.+)\)")
-_CHOICE = re.compile(r"any (?:(\d) )?of (.+)")
+    reason, _, about = text.removeprefix("refuse: ").partition(" ")
+    if reason in (*PLAIN, *WORDED, CANNOT) and bool(about) == (reason not in PLAIN):
+        return Refuse(reason, about)
+    raise InputError(f"{text!r} is no refusal that the planner knows.")
 
 
 def parse_literal(text: str) -> Literal:
-    """Read one literal.
+    """Read one literal over single things.
 
     Raises:
         InputError: it is none.
     """
-    match = _LITERAL.fullmatch(text)
+    match = re.fullmatch(r"(not )?(\w+)\((.+)\)", text)
     if match is None:
-        raise InputError(f"{text!r} is no literal such as 'in(red block & blue block, drawer)'.")
-    return Literal(match[2], tuple(map(_group, match[3].split(", "))), match[1] is None)
-
-
-def _group(text: str) -> Group:
-    match = _CHOICE.fullmatch(text)
-    if match is None:
-        return Group(tuple(text.split(" & ")))
-    return Group(tuple(match[2].split(" | ")), int(match[1] or 1))
+        raise InputError(f"{text!r} is no literal such as 'in(red block, drawer)'.")
+    groups = tuple(Group((name,)) for name in match[3].split(", "))
+    return Literal(match[2], groups, match[1] is None)
 
 
 def _and(parts: Sequence[Formula]) -> Formula:
@@ -229,86 +210,3 @@ def spans(command: str) -> list[str]:
         if start + length <= len(words)
     )
     return list(dict.fromkeys(found))
-
-
-def grammar(scene: SceneGraph, command: str) -> str:
-    """A GBNF grammar of the answers there can be to a command in a scene."""
-    names = [entity.name for entity in scene.entities]
-    rules = dict(_literal_rules(scene))
-    lines = [
-        f'root ::= " " (goal | "nothing" | "ask: " asked | "refuse: " why) {_quoted(chr(10))}',
-        f'goal ::= literal (" and " literal){{0,{_MOST_LITERALS - 1}}}',
-        f"literal ::= {' | '.join(f'({rule})' for rule in rules.values())}",
-        'asked ::= name (" | " name){0,15} | direction (" | " direction){1,3}',
-        f"name ::= {_either(names)}",
-        f"direction ::= {_either(DIRECTIONS)}",
-        f'why ::= {_either(PLAIN)} | ({_either(WORDED)}) " " words | {_quoted(CANNOT + " ")} wrong',
-        f"words ::= {_either(spans(command) or ['that'])}",
-        'wrong ::= ("in(" | "on(") name ", " name ")" | '
-        '("holding(" | "open(" | "closed(" | "pressed(" | "moved(") name ")"',
-    ]
-    return "\n".join([*lines, *_group_rules(scene)]) + "\n"
-
-
-def _fitting(scene: SceneGraph, relation: str) -> dict[tuple[str, ...], list[str]]:
-    """Things that may be put somewhere -> where all of them may be put."""
-    found: dict[tuple[str, ...], list[str]] = {}
-    for place in scene.entities:
-        fitting = tuple(
-            e.name for e in scene.entities if Atom("fits", (e.name, relation, place.name)) in scene.facts
-        )
-        if fitting:
-            found.setdefault(fitting, []).append(place.name)
-    return found
-
-
-_UNARY = {
-    "holding": "graspable", "open": "openable", "closed": "openable", "pressed": "pressable",
-    "not pressed": "pressable",
-}  # fmt: skip
-
-
-def _literal_rules(scene: SceneGraph) -> Iterator[tuple[str, str]]:
-    for relation in ("in", "on"):
-        for number, places in enumerate(_fitting(scene, relation).values()):
-            where = _either(places)
-            several = f' | "any of " ({where}) (" | " ({where})){{1,9}}' if len(places) > 1 else ""
-            name = f"{relation}{number}"
-            yield name, f'"{relation}(" {name}s ", " ({where}{several}) ")"'
-    for predicate, tag in _UNARY.items():
-        if any(scene.tagged(tag)):
-            yield predicate, f'"{predicate}(" {tag}s ")"'
-    if any(scene.tagged("pushable")):
-        yield "moved", '"moved(" pushables ", " direction ")"'
-    stackable = [place for places in _fitting(scene, "on") for place in places]
-    if len(stackable) > 1:
-        one = _either(dict.fromkeys(stackable))
-        yield "stacked", f'"stacked(" ({one}) (" & " ({one})){{1,{_MOST_STACKED - 1}}} ")"'
-
-
-def _group_rules(scene: SceneGraph) -> Iterator[str]:
-    """Groups of things that fit somewhere, and groups of things with a tag."""
-    groups = [
-        (f"{relation}{number}s", names)
-        for relation in ("in", "on")
-        for number, names in enumerate(_fitting(scene, relation))
-    ]
-    groups += [
-        (f"{tag}s", tuple(entity.name for entity in scene.tagged(tag)))
-        for tag in ("graspable", "openable", "pressable", "pushable")
-    ]
-    for name, members in groups:
-        if members:
-            one = name[:-1] + "x"
-            yield f"{one} ::= {_either(members)}"
-            rest = f' (" & " {one}){{0,15}}'
-            choice = f' | "any " ([2-9] " ")? "of " {one} (" | " {one}){{1,15}}' if len(members) > 1 else ""
-            yield f"{name} ::= {one}{rest}{choice}"
-
-
-def _either(texts: Iterable[str]) -> str:
-    return " | ".join(_quoted(text) for text in texts)
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

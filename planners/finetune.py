@@ -1,7 +1,7 @@
 """Fine-tunes the embedded model to read commands: `python -m planners.finetune -o out/finetune`.
 
 SmolLM2-135M-Instruct stays as it is; LoRA matrices (Hu et al. 2021, arXiv 2106.09685) on every linear
-layer learn to answer in the language of `planners.compact`. Training data are written as they are needed, a
+layer learn to answer in the language of `planners.forms`. Training data are written as they are needed, a
 function of the seed and the step, so that a run that was stopped goes on where it was.
 
 A row of a batch is one scene followed by several commands, each of which sees the scene and itself alone:
@@ -134,7 +134,7 @@ class Rows:
         start = len(tokens)
         positions, blocks, asked = list(range(start)), [0] * start, [False] * start
         for number, triple in enumerate(row, start=1):
-            said, answer = self.ids(prompt(triple.command)), self.ids(f" {triple.answer}\n")
+            said, answer = self.ids(prompt(triple.command)), self.ids(f" {triple.form}\n")
             length = len(said) + len(answer)
             if number > 1 and len(tokens) + length > self._length:
                 continue

@@ -1,7 +1,9 @@
 """The fine-tuned reader: the model itself reads a command in its scene, under the grammar of that scene.
 
-What it writes is checked before anything else sees it (`sound`): a goal must be consistent, what it calls
-impossible must be so, a question must leave a choice. Where a check fails, the reader of rules is asked.
+It translates what the words say into the language of `planners.forms`; which things that means, and whether a
+condition is so, is looked up in the scene. The answer is checked before anything else sees it (`sound`): a
+goal must be consistent, what it calls impossible must be so, a question must leave a choice. Where a check
+fails, the reader of rules is asked.
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ from planners.compact import (
     Goal,
     Refuse,
     describe,
-    grammar,
     normalised,
-    parse_answer,
     parse_literal,
     prompt,
     words_of,
 )
 from planners.embedded import bundled_weights, idle_processors, start_server
+from planners.forms import resolve
+from planners.forms_grammar import grammar
 from planners.soundness import consistent
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Or, atoms
@@ -49,7 +51,7 @@ class Written:
 
 
 class AnswerModel(Protocol):
-    """Writes an answer in the language of `planners.compact`."""
+    """Writes an answer in the language of `planners.forms`."""
 
     @property
     def name(self) -> str:
@@ -119,7 +121,7 @@ def read(model: AnswerModel, command: str, scene: SceneGraph) -> tuple[Answer | 
         return None, None
     written = model.write(command, scene)
     try:
-        answer = parse_answer(written.text)
+        answer = resolve(written.text, scene)
         return (answer if sound(answer, scene) else None), written
     except InputError:  # cut off at the most tokens, or a name that reads as an answer's marks do
         return None, written

@@ -9,8 +9,9 @@ from typing import TypeAlias
 
 from planners import vocabulary as words
 from planners.answers import QuestionError, RefusalError, listing
-from planners.compact import Ask, parse_answer
+from planners.compact import Ask
 from planners.dialogue.interjections import plain
+from planners.forms import resolve
 from planners.goal_form import unsaid
 from planners.phrases import find_phrases, tokenise
 from planners.proposer import Proposal
@@ -84,7 +85,7 @@ def query(command: str, scene: SceneGraph, question: str, proposal: Proposal | N
         gap = InWords(" ".join(tokens[:start]), " ".join(tokens[end:]))
         many = next((words.NUMBERS[token] for token in tokens[start:end] if token in words.NUMBERS), 0)
         return Query(question, error.options, gap, many=many)
-    options = _written(proposal)
+    options = _written(proposal, scene)
     lacking, going = unsaid(read_command(command, scene))
     if lacking == "direction" or (options and set(options) <= set(DIRECTIONS)):
         return Query(question, options or DIRECTIONS, InWords(" ".join(tokens)), "direction")
@@ -94,10 +95,10 @@ def query(command: str, scene: SceneGraph, question: str, proposal: Proposal | N
     return _phrase_gap(question, options, tokens, scene)
 
 
-def _written(proposal: Proposal | None) -> tuple[str, ...]:
-    """The options that a fine-tuned reader wrote."""
+def _written(proposal: Proposal | None, scene: SceneGraph) -> tuple[str, ...]:
+    """The options of what a fine-tuned reader wrote."""
     try:
-        answer = parse_answer(proposal.first) if proposal and proposal.first else None
+        answer = resolve(proposal.first, scene) if proposal and proposal.first else None
     except InputError:
         return ()
     return answer.options if isinstance(answer, Ask) else ()

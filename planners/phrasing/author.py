@@ -10,8 +10,9 @@ from functools import cache
 from types import MappingProxyType
 
 from planners.compact import Group, Literal
+from planners.phrasing.groups import Speaker
 from planners.phrasing.meaning import sample_literal, step_kind
-from planners.phrasing.nouns import Speaker
+from planners.phrasing.mirror import Mirror
 from planners.phrasing.scenes import COLOURS, LOOSE
 from planners.phrasing.talk import Talker
 from planners.phrasing.templates import fill, phrases, slots
@@ -43,20 +44,35 @@ class Author:
         scene: what there is.
         rng: for every draw.
         held_out: whether to write with the held-out constructions.
+        speaker: says what things are called.
+        mirror: writes in the reader's language what was said.
+        form: the command in the reader's language, where it is more or other than the goal in words.
     """
 
     scene: SceneGraph
     rng: random.Random
     held_out: bool = False
     speaker: Speaker = field(init=False)
+    mirror: Mirror = field(init=False)
+    form: str = ""
 
     def __post_init__(self) -> None:
         """Begin with nothing said."""
-        self.forget()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a command."""
+        self.speaker = Speaker(self.scene, self.rng, self.held_out)
+        self.mirror = Mirror(self.scene, self.speaker.meant)
+        self.form = ""
 
     def forget(self) -> None:
-        """Begin anew: nothing has been said."""
-        self.speaker = Speaker(self.scene, self.rng, self.held_out)
+        """Go on as if nothing had been said; what was meant by it is kept for the reader's language."""
+        self.speaker = Speaker(self.scene, self.rng, self.held_out, meant=self.speaker.meant)
+
+    def mean(self, group: Group, text: str) -> None:
+        """Note what is said of a group, in the reader's language."""
+        self.speaker.meant[group] = text
 
     def phrase(self, family: str, section: str) -> str:
         """A construction."""
@@ -109,6 +125,11 @@ class Author:
         self, item: Literal, kind: str, chosen: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, str] | None:
         """Words for the slots of a construction of a kind; None where something cannot be named."""
+        words = self._words_for(item, kind, chosen)
+        self.mirror.note(item)
+        return words
+
+    def _words_for(self, item: Literal, kind: str, chosen: Mapping[str, str]) -> dict[str, str] | None:
         group = item.groups[0]
         if kind in ("open", "closed", "pressed", "unpressed"):
             shown = chosen.get("F") or self._pronoun(group) or self._fixtures(group)
@@ -142,6 +163,7 @@ class Author:
         shown = [self.plainly(name) for name in group.names]
         if len(shown) == 1:
             return shown[0]
+        self.mean(group, str(group))
         if group.pick:
             return f"{shown[0]} or {shown[1]}"
         both = "both " if self.rng.random() < 0.3 else ""

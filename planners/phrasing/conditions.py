@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from planners.compact import Group, Literal, literal
-from planners.phrasing.nouns import NUMBERS, Speaker
+from planners.forms import HELD
+from planners.phrasing.groups import Speaker
+from planners.phrasing.mirror import contrary
+from planners.phrasing.nouns import NUMBERS, standard
 from planners.phrasing.scenes import COLOURS, LOOSE
 from planners.phrasing.templates import fill
 from robot_skills.logic import Atom
@@ -20,25 +23,34 @@ class Condition:
     Attributes:
         section: of conditions.txt, which says it.
         opposite: the section that denies it.
+        text: what it says, in the reader's language.
+        contrary: what its opposite says.
         words: for the slots of both.
         true: whether it is so in the scene.
         likely: steps that people make depend on it.
         subject: what "it" means in what follows; empty where nothing in the scene is it.
-        speaks_of: whether what follows may call the subject "it", there or not.
+        it: the same in the reader's language; empty where what follows must not call anything "it", there
+            or not.
     """
 
     section: str
     opposite: str
+    text: str
+    contrary: str
     words: Mapping[str, str]
     true: bool
     likely: tuple[Literal, ...] = ()
     subject: str = ""
-    speaks_of: bool = False
+    it: str = ""
 
     def denied(self) -> Condition:
         """The opposite condition; nothing is "it" any more."""
         other = replace(self, section=self.opposite, opposite=self.section, true=not self.true)
-        return replace(other, subject="", speaks_of=False)
+        return replace(other, text=self.contrary, contrary=self.text, subject="", it="")
+
+    def negated(self) -> str:
+        """That it is not so, with a `not` before it, or one less."""
+        return contrary(self.text)
 
     def clause(self, speaker: Speaker) -> str:
         """The condition in words."""
@@ -63,6 +75,15 @@ class Joined:
         """The opposite, after De Morgan."""
         first, second = self.parts
         return Joined((first.denied(), second.denied()), not self.every)
+
+    @property
+    def text(self) -> str:
+        """What they say together, in the reader's language."""
+        return (" and " if self.every else " or ").join(part.text for part in self.parts)
+
+    def negated(self) -> str:
+        """That it is not so."""
+        return self.denied().text
 
     def clause(self, speaker: Speaker) -> str:
         """Both conditions in words."""
@@ -111,10 +132,12 @@ def _fixture(speaker: Speaker) -> Condition | None:
         words = {"L": speaker.word("lamp"), "F": speaker.word("button")}
         lit = Atom("pressed", ("button",)) in scene.facts
         steps = (literal("pressed", "button"), Literal("pressed", (Group(("button",)),), False))
-        found = Condition("pressed", "unpressed", words, lit, steps)
+        text = "pressed(button)"
+        found = Condition("pressed", "unpressed", text, f"not {text}", words, lit, steps)
     else:
         words, is_open = {"F": speaker.fixture(name)}, Atom("open", (name,)) in scene.facts
-        found = Condition("open", "closed", words, is_open, (literal("closed", name), literal("open", name)))
+        texts, steps = (f"open({name})", f"closed({name})"), (literal("closed", name), literal("open", name))
+        found = Condition("open", "closed", *texts, words, is_open, steps)
     speaker.said.append(name)
     return found
 
@@ -128,8 +151,8 @@ def _fixtures(speaker: Speaker) -> Condition | None:
     words = {"F": speaker.fixture(names[0]), "F2": speaker.fixture(names[1])}
     is_open = [Atom("open", (name,)) in speaker.scene.facts for name in names]
     if speaker.rng.random() < 0.5:
-        return Condition("bothopen", "notbothopen", words, all(is_open))
-    return Condition("bothclosed", "notbothclosed", words, not any(is_open))
+        return _either("bothopen", "notbothopen", f"open({' & '.join(names)})", words, all(is_open))
+    return _either("bothclosed", "notbothclosed", f"closed({' & '.join(names)})", words, not any(is_open))
 
 
 def _empty(speaker: Speaker) -> Condition | None:
@@ -138,12 +161,15 @@ def _empty(speaker: Speaker) -> Condition | None:
         return None
     place = speaker.rng.choice(places)
     inside = [fact for fact in speaker.scene.facts if fact.predicate == "in" and fact.args[1] == place]
-    return Condition("empty", "unempty", {"Y": speaker.one(place)}, not inside)
+    words = {"Y": speaker.one(place)}
+    text = f"there(thing in {speaker.text(place)})"
+    return Condition("empty", "unempty", f"not {text}", text, words, not inside)
 
 
 def _holding(speaker: Speaker) -> Condition:
     held = [fact.args[0] for fact in speaker.scene.facts if fact.predicate == "holding"]
-    return Condition("holding", "handempty", {}, bool(held), (), held[0] if held else "", True)
+    found = _either("holding", "handempty", f"there({HELD})", {}, bool(held))
+    return replace(found, subject=held[0] if held else "", it=HELD)
 
 
 def _held(speaker: Speaker) -> Condition | None:
@@ -153,7 +179,9 @@ def _held(speaker: Speaker) -> Condition | None:
     name = held[0] if held and speaker.rng.random() < 0.5 else speaker.rng.choice(movable)
     words = {"X": speaker.plainly(name)}
     speaker.said.append(name)
-    return Condition("held", "notheld", words, name in held, (), name, True)
+    text = speaker.text(name)
+    found = _either("held", "notheld", f"holding({text})", words, name in held)
+    return replace(found, subject=name, it=text)
 
 
 def _exists(speaker: Speaker) -> Condition:
@@ -164,14 +192,17 @@ def _exists(speaker: Speaker) -> Condition:
     there = speaker.fitting(kind, colour)
     subject = there[0] if len(there) == 1 else ""
     spoken = kind != "bowl" and len(there) < 2
-    return Condition("exists", "missing", words, bool(there), (), subject, spoken)
+    text = standard(kind, colour)
+    found = _either("exists", "missing", f"there({text})", words, bool(there))
+    return replace(found, subject=subject, it=text if spoken else "")
 
 
 def _number(speaker: Speaker) -> Condition:
     """So many of a kind, or fewer."""
     kind, number = speaker.rng.choice(LOOSE[:3]), speaker.rng.randint(2, 4)
     words = {"K": speaker.word(f"{kind}s"), "N": NUMBERS[number]}
-    return Condition("atleast", "fewer", words, len(speaker.fitting(kind)) >= number)
+    enough = len(speaker.fitting(kind)) >= number
+    return _either("atleast", "fewer", f"there({number} {kind})", words, enough)
 
 
 def _all_in(speaker: Speaker) -> Condition | None:
@@ -183,7 +214,7 @@ def _all_in(speaker: Speaker) -> Condition | None:
     place = speaker.rng.choice(places)
     words = {"K": speaker.word(f"{kind}s"), "S": speaker.word(kind), "Y": speaker.plainly(place)}
     inside = all(Atom("in", (name, place)) in speaker.scene.facts for name in names)
-    return Condition("allin", "notallin", words, inside)
+    return _either("allin", "notallin", f"in(all {kind}, {speaker.text(place)})", words, inside)
 
 
 def _clear(speaker: Speaker) -> Condition | None:
@@ -193,9 +224,11 @@ def _clear(speaker: Speaker) -> Condition | None:
     place = speaker.rng.choice(places)
     above = [fact.args[0] for fact in speaker.scene.facts if fact.predicate == "on" and fact.args[1] == place]
     words = {"Y": speaker.one(place)}
+    it = f"thing on {speaker.text(place)}"
+    found = _either("occupied", "free", f"there({it})", words, bool(above))
     if speaker.rng.random() < 0.5:
-        return Condition("free", "occupied", words, not above)
-    return Condition("occupied", "free", words, bool(above), (), above[0] if above else "", True)
+        return found.denied()
+    return replace(found, subject=above[0] if above else "", it=it)
 
 
 def _placed(speaker: Speaker) -> Condition | None:
@@ -207,7 +240,13 @@ def _placed(speaker: Speaker) -> Condition | None:
         return None
     thing, place = rng.choice(so) if so and rng.random() < 0.6 else rng.choice(could)
     words = {"X": speaker.one(thing), "Y": speaker.one(place)}
+    text = f"{relation}({speaker.text(thing)}, {speaker.text(place)})"
     so_now = Atom(relation, (thing, place)) in facts
     if relation == "on":
         speaker.said.append(thing)  # "if X is on Y, push it": X is meant
-    return Condition(relation, f"not{relation}", words, so_now)
+    return _either(relation, f"not{relation}", text, words, so_now)
+
+
+def _either(section: str, opposite: str, text: str, words: Mapping[str, str], true: bool) -> Condition:
+    """A condition whose opposite is its text with a `not`."""
+    return Condition(section, opposite, text, contrary(text), words, true)

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from planners.compact import WORDED, Answer, Refuse, spans
+from planners.compact import WORDED, Answer, Goal, Refuse, spans
+from planners.forms import resolve, same
 from planners.phrasing.author import Author
 from planners.phrasing.families import (
     comparisons,
@@ -40,12 +41,15 @@ class Triple:
     """A command in a scene, and the right answer.
 
     Attributes:
+        answer: what the command comes to.
+        form: what it says, in the reader's language: resolved in the scene it is the answer.
         family: what kind of command it is, for figures by group.
     """
 
     scene: SceneGraph
     command: str
     answer: Answer
+    form: str
     family: str
 
 
@@ -125,7 +129,7 @@ def write(author: Author, family: str | None = None) -> Triple | None:
     name = family or author.rng.choices(tuple(FAMILIES), [weight for weight, _ in FAMILIES.values()])[0]
     written = None
     for _ in range(_TRIES):
-        author.forget()
+        author.begin()
         if (written := FAMILIES[name][1](author)) is not None:
             break
     if written is None:
@@ -140,7 +144,10 @@ def write(author: Author, family: str | None = None) -> Triple | None:
     about = answer.about if isinstance(answer, Refuse) and answer.reason in WORDED else ""
     if about and about not in spans(plain):
         return None
-    return Triple(author.scene, plain, answer, name)
+    form = author.form or (author.mirror.goal(answer.literals) if isinstance(answer, Goal) else str(answer))
+    if not same(answer, resolve(form, author.scene)):
+        return None
+    return Triple(author.scene, plain, answer, form, name)
 
 
 def write_triples(seed: int, scenes: int, each: int, held_out: bool = False) -> list[Triple]:

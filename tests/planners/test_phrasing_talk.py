@@ -11,8 +11,8 @@ from planners.compact import Goal, Refuse, literal
 from planners.phrasing.author import Author
 from planners.phrasing.families.refusals import forbidden
 from planners.phrasing.families.steps import single, talked, too_far
+from planners.phrasing.groups import Speaker
 from planners.phrasing.noise import MARK, noisy
-from planners.phrasing.nouns import Speaker
 from planners.phrasing.scenes import sample_scene
 from planners.phrasing.talk import Talker
 from planners.phrasing.templates import phrases

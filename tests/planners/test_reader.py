@@ -19,9 +19,10 @@ from planners.compact import (
     describe,
     literal,
     normalised,
-    parse_answer,
+    parse_reply,
     spans,
 )
+from planners.forms import resolve
 from planners.planner import Planner, PlanResult
 from planners.proposer import LanguageModelProposer
 from planners.reader import ADAPTER, TunedModel, Written, read, refusal_for, sound
@@ -86,18 +87,16 @@ def test_a_scene_in_one_line() -> None:
     ],
 )
 def test_goals_expand(text: str, formula: str) -> None:
-    answer = parse_answer(text)
+    answer = resolve(text, SCENE)
     assert isinstance(answer, Goal)
     assert str(answer) == text
     assert answer.formula() == parse(formula)
 
 
-@pytest.mark.parametrize(
-    "text", ["refuse: because", "refuse: missing", "refuse: chat me", "in the drawer", "in()"]
-)
-def test_what_is_no_answer(text: str) -> None:
-    with pytest.raises(InputError, match=r"no (refusal|literal)"):
-        parse_answer(text)
+@pytest.mark.parametrize("text", ["refuse: because", "refuse: missing", "refuse: chat me"])
+def test_what_is_no_refusal(text: str) -> None:
+    with pytest.raises(InputError, match="no refusal"):
+        parse_reply(text)
 
 
 def test_a_command_is_read_in_plain_letters() -> None:
@@ -166,6 +165,28 @@ def test_what_the_reader_writes_is_planned_and_verified(skills: Mapping[str, Ski
     assert result.verified
     assert result.proposal is not None
     assert result.proposal.proposer == "says"
+
+
+def test_what_the_words_say_is_looked_up_in_the_scene(skills: Mapping[str, Skill]) -> None:
+    result = plan(
+        "if closed(drawer): open(drawer) else: pressed(button); in(all ball but red ball, drawer)", skills
+    )
+    assert [call.skill for call in result.plan] == ["open", "pick", "place"]
+    assert str(result.goal) == "open(drawer) and in(yellow ball, drawer)"
+
+
+def test_a_description_that_fits_several_is_asked_about(skills: Mapping[str, Skill]) -> None:
+    result = plan("in(ball, drawer)", skills)
+    assert result.question == "Which do you mean: yellow ball or red ball?"
+
+
+def test_what_is_described_and_not_there_is_refused(skills: Mapping[str, Skill]) -> None:
+    for text, missing in (
+        ("in(purple ball, drawer)", "no purple ball here"),
+        ("in(held, drawer)", "no thing in my hand here"),
+        ("in(thing on blue block & thing on red block, drawer)", "no thing on the red block here"),
+    ):
+        assert missing in str(plan(text, skills).refused)
 
 
 def test_nothing_to_do_is_a_plan_without_steps(skills: Mapping[str, Skill]) -> None:

@@ -8,6 +8,7 @@ from planners.compact import Answer, Ask, Goal, Group, Literal, literal
 from planners.phrasing.author import Author, speaks_back
 from planners.phrasing.families.placing import where
 from planners.phrasing.meaning import composed, feasible, sample_literal, step_about
+from planners.phrasing.nouns import standard
 from planners.phrasing.scenes import LOOSE
 from planners.phrasing.templates import fill
 
@@ -30,6 +31,7 @@ def which_is(author: Author) -> tuple[str, Answer] | None:
     if ordered is None:
         return None
     large = author.rng.random() < 0.5
+    author.speaker.mean(ordered[-1 if large else 0], f"{'largest' if large else 'smallest'} {kind}")
     step = step_about(author.rng, author.scene, ordered[-1 if large else 0])
     said = (
         author.say(step, shown={"X": author.rng.choice(("that one", "that one", "it", "that"))})
@@ -58,6 +60,7 @@ def each_extreme(author: Author) -> tuple[str, Answer] | None:
     place = where(author, step)
     listed = ", ".join(map(author.speaker.word, kinds[:-1])) + f" and {author.speaker.word(kinds[-1])}"
     words = {"P": place or "", "M": listed}
+    author.mean(item.groups[0], " & ".join(f"{'largest' if large else 'smallest'} {kind}" for kind in kinds))
     return fill(author.phrase("comparisons", "each_large" if large else "each_small"), words), Goal((item,))
 
 
@@ -67,13 +70,20 @@ def of_three(author: Author) -> tuple[str, Answer] | None:
     ordered = _by_size(author, kind)
     if ordered is None or len(ordered) < 3:
         return None
-    section, meant = author.rng.choice((("middle", [1]), ("two_small", [0, 1]), ("two_large", [1, 2])))
+    section, meant, text = author.rng.choice(
+        (
+            ("middle", [1], f"middle {kind}"),
+            ("two_small", [0, 1], f"all {kind} but largest {kind}"),
+            ("two_large", [1, 2], f"all {kind} but smallest {kind}"),
+        )
+    )
     names = tuple(name for name in author.speaker.fitting(kind) if name in {ordered[at] for at in meant})
     step = sample_literal(author.rng, author.scene, author.rng.choice(("in", "table", "moved", "in")))
     if step is None:
         return None
     item = Literal(step.predicate, (Group(names), *step.groups[1:]))
     words = {"K": author.speaker.word(f"{kind}s"), "S": author.speaker.word(kind)}
+    author.mean(item.groups[0], text)
     said = author.say(item, shown={"X": fill(author.phrase("comparisons", section), words)})
     return (author.wrapped(said), Goal((item,))) if said and feasible((item,), author.scene) else None
 
@@ -91,6 +101,10 @@ def tower_by_size(author: Author) -> tuple[str, Answer] | None:
     if not feasible(goal, author.scene):
         return None
     words = {"K": author.speaker.described(kind, colour, None, several=True)}
+    for extreme, name in zip(
+        ("smallest", "middle", "largest"), (ordered[0], ordered[1], ordered[-1]), strict=True
+    ):
+        author.speaker.mean(name, f"{extreme} {standard(kind, colour)}")
     return fill(author.phrase("comparisons", "tower_small" if small_up else "tower_large"), words), Goal(goal)
 
 
@@ -117,6 +131,8 @@ def apart(author: Author) -> tuple[str, Answer] | None:
         "P": places[0],
         "P2": places[1],
     }
+    author.speaker.mean(ordered[0], f"smallest {kind}")
+    author.speaker.mean(ordered[1], f"largest {kind}")
     return fill(author.phrase("comparisons", "apart"), words), Goal(goal)
 
 
@@ -140,6 +156,7 @@ def sized(author: Author) -> tuple[str, Answer] | None:
     if not feasible((item,), author.scene):
         return None
     words = {"C": author.speaker.word(size), "P": where(author, step) or ""}
+    author.mean(item.groups[0], f"all {standard(None, None, size)}")
     words["C2"] = author.speaker.word("large" if size == "small" else "small")
     return fill(author.phrase("comparisons", "sized"), words), Goal((item,))
 
@@ -160,5 +177,9 @@ def unknown_size(author: Author) -> tuple[str, Answer] | None:
     section = ("comparative" if len(names) == 2 else "superlative") + ("_large" if large else "")
     words = {"S": author.speaker.word(kind), "K": author.speaker.word(f"{kind}s")}
     item = Literal(step.predicate, (Group((names[0],)), *step.groups[1:]))
+    author.speaker.mean(names[0], f"{'largest' if large else 'smallest'} {kind}")
     said = author.say(item, shown={"X": fill(author.phrase("nouns", section), words)})
-    return (author.wrapped(said), Ask(names)) if said else None
+    if said is None:
+        return None
+    author.form = author.mirror.unlooked(item)
+    return author.wrapped(said), Ask(names)

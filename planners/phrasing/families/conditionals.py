@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from planners.compact import Answer, Goal, Literal, literal
 from planners.phrasing.author import TRIES, Author, first_of, speaks_back
 from planners.phrasing.conditions import Condition, Joined, draw_condition, draw_joined, draw_pair
 from planners.phrasing.families.placing import where
 from planners.phrasing.meaning import composed, feasible, sample_literal, step_about
-from planners.phrasing.templates import fill
+from planners.phrasing.mirror import Branch
+from planners.phrasing.templates import fill, slots
 
 #: Where a condition of two parts can be misread: what is negated, and what "and" joins.
 _FOR_ONE = re.compile(r"\bC[,;]? (and|or|but)\b|\bN[,;]? (and|or|but)\b|not N|case that N|not .{0,12}that N")
@@ -56,7 +58,30 @@ def _branched(
         return None
     filled = {"C": shown, "N": negated, "A": words, "B": otherwise}
     goal = (then,) if drawn.true else (other,) if shape == "else" else ()
+    otherwise_do = (other,) if shape == "else" else None
+    author.form = author.mirror.clauses([_as_said(template, drawn, (then,), otherwise_do)])
     return fill(template, filled), Goal(goal)
+
+
+def _as_said(
+    template: str,
+    drawn: Condition | Joined,
+    then: tuple[Literal, ...],
+    other: tuple[Literal, ...] | None,
+    text: str = "",
+) -> list[Branch]:
+    """Branches with the condition that is said: C before its negation N, and what comes first with that.
+
+    `text`: of `then`, where it is already written.
+    """
+    said = slots(template)
+    first = Branch(drawn.text, drawn.true, then, text)
+    if "C" not in said:
+        denied = drawn.denied()
+        if other is not None and first_of(template, "B") < first_of(template, "A"):
+            return [Branch(denied.text, denied.true, other), Branch("", drawn.true, then, text)]
+        first = replace(first, condition=denied.negated())
+    return [first] if other is None else [first, Branch("", not drawn.true, other)]
 
 
 def _template(author: Author, shape: str, joined: bool) -> str | None:
@@ -70,7 +95,7 @@ def _template(author: Author, shape: str, joined: bool) -> str | None:
 def about_it(author: Author) -> tuple[str, Answer] | None:
     """What the condition speaks of is "it" in what follows: "if there is a red ball, put it in the bowl"."""
     drawn = draw_condition(author.speaker)
-    if drawn is None or not drawn.speaks_of:
+    if drawn is None or not drawn.it:
         return None
     movable = [each.name for each in author.scene.tagged("graspable")]
     thing = drawn.subject or author.rng.choice(movable)
@@ -79,6 +104,7 @@ def about_it(author: Author) -> tuple[str, Answer] | None:
     if then is None or other is None or (drawn.true and not drawn.subject):
         return None
     author.forget()
+    author.speaker.mean(thing, drawn.it)
     words = author.say(then, shown={"X": author.rng.choice(("it", "it", "it", "that", "that thing"))})
     with_else = author.rng.random() < 0.5
     template = _template(author, "else" if with_else else "then", joined=True)
@@ -90,6 +116,9 @@ def about_it(author: Author) -> tuple[str, Answer] | None:
     filled = {"C": drawn.clause(author.speaker), "A": words, "B": otherwise}
     filled["N"] = drawn.denied().clause(author.speaker)
     goal = (then,) if drawn.true else (other,) if with_else else ()
+    text = "" if drawn.true else author.mirror.unlooked(then)
+    branches = _as_said(template, drawn, (then,), (other,) if with_else else None, text)
+    author.form = author.mirror.clauses([branches])
     return fill(template, filled), Goal(goal)
 
 
@@ -107,6 +136,9 @@ def nested(author: Author) -> tuple[str, Answer] | None:
     filled = {"C": first.clause(author.speaker), "C2": second.clause(author.speaker)}
     filled |= dict(zip(("A", "B", "D"), words, strict=True))
     chosen = items[0] if first.true else items[1] if second.true else items[2] if last else None
+    ways = zip((first.text, second.text, ""), (first.true, second.true, True), items, strict=True)
+    branches = [Branch(condition, so, (item,)) for condition, so, item in ways if item]
+    author.form = author.mirror.clauses([branches if last else branches[:2]])
     return fill(template, filled), Goal((chosen,) if chosen else ())
 
 
@@ -136,6 +168,14 @@ def each_if(author: Author) -> tuple[str, Answer] | None:
     goal = composed(item for (item, _), so in zip(said, applies, strict=True) if so)
     if goal is None or len(goal) < sum(applies) or not feasible(goal, author.scene):
         return None
+    conditions = (pair[0].text, "" if always else pair[1].text)
+    ways = [
+        [Branch(condition, so, (item,))]
+        for condition, so, (item, _) in zip(conditions, applies, said, strict=True)
+    ]
+    author.form = author.mirror.clauses(
+        ways if first_of(template, "A") < first_of(template, "B") else ways[::-1]
+    )
     return fill(template, {**filled, "A": words[0], "B": words[1]}), Goal(goal)
 
 
@@ -164,14 +204,14 @@ def elsewhere(author: Author) -> tuple[str, Answer] | None:
     second = _varied(author, first, by_place)
     if second is None or second == first:
         return None
-    words = {
-        "X": author.speaker.group(first.groups[0]) or "", "P": where(author, first) or "",
-        "X2": author.speaker.group(second.groups[0]) or "", "P2": where(author, second) or "",
-    }  # fmt: skip
+    words = {"X": author.speaker.group(first.groups[0]) or "", "P": where(author, first) or ""}
+    words["X2"] = words["X"] if by_place else author.speaker.group(second.groups[0]) or ""
+    words["P2"] = where(author, second) or "" if by_place else words["P"]
     if not all(words.values()) or any(map(speaks_back, words.values())):
         return None
     template = author.phrase("conditions", "two_places" if by_place else "two_things")
     words |= {"C": drawn.clause(author.speaker), "N": drawn.denied().clause(author.speaker)}
+    author.form = author.mirror.clauses([_as_said(template, drawn, (first,), (second,))])
     return fill(template, words), Goal((first if drawn.true else second,))
 
 

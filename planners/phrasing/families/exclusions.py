@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from planners.compact import Answer, Goal, Group, Literal, literal
+from planners.forms import THING
 from planners.phrasing.author import Author, speaks_back
 from planners.phrasing.families.placing import where
+from planners.phrasing.groups import any_of
 from planners.phrasing.meaning import composed, feasible, sample_literal, step_about
+from planners.phrasing.nouns import standard
 from planners.phrasing.scenes import LOOSE
 from planners.phrasing.templates import fill
 from robot_skills.logic import Atom
@@ -35,6 +38,9 @@ def but_not(author: Author) -> tuple[str, Answer] | None:
         return None
     template = author.phrase("exclusions", "but_not_any" if pick else "but_not")
     out = " and ".join(_short(author, name, of_kind) for name in left)
+    whole = author.scene.entity(every[0]).kind if of_kind else THING
+    before = f"{any_of(1)} {whole}" if pick else f"all {whole}"
+    author.mean(goal.groups[0], f"{before} but {' & '.join(map(author.speaker.text, left))}")
     return fill(template, {"A": said, "X": out.replace(" and ", " or ") if pick else out}), Goal((goal,))
 
 
@@ -43,6 +49,7 @@ def _short(author: Author, name: str, of_kind: bool) -> str:
     entity = author.scene.entity(name)
     colour = str(entity.attributes["colour"])
     if of_kind and author.speaker.fitting(entity.kind, colour) == (name,) and author.rng.random() < 0.7:
+        author.speaker.mean(name, standard(entity.kind, colour))
         return f"the {author.speaker.word(colour)} one"
     return author.plainly(name)
 
@@ -63,6 +70,7 @@ def other_bowl(author: Author) -> tuple[str, Answer] | None:
         "Y": _short(author, barred, True),
         "S": author.speaker.word("bowl"),
     }
+    author.mean(item.groups[1], f"any of bowl but {author.speaker.text(barred)}")
     return fill(author.phrase("exclusions", "other_bowl"), words), Goal((item,))
 
 
@@ -122,6 +130,7 @@ def nothing_on(author: Author) -> tuple[str, Answer] | None:
         return None
     above, below = author.rng.choice(pairs)
     text = fill(author.phrase("exclusions", "nothing_on"), {"Y": author.plainly(below)})
+    author.speaker.mean(above, f"all thing on {author.speaker.text(below)}")
     return text, Goal((literal("on", above, "table"),))
 
 
@@ -141,6 +150,7 @@ def none_outside(author: Author) -> tuple[str, Answer] | None:
         "S": author.speaker.described(first.kind, colour, None),
         "K": author.speaker.described(first.kind, colour, None, several=True), "Y": author.plainly(place),
     }  # fmt: skip
+    author.mean(item.groups[0], f"all {standard(first.kind, colour)}")
     return fill(author.phrase("exclusions", "none_outside"), words), Goal((item,))
 
 
@@ -161,6 +171,8 @@ def not_yet(author: Author) -> tuple[str, Answer] | None:
         return None
     section = "on_table" if loose else "not_in_there" if there == place else "not_in"
     words = {"Y": author.plainly(there), "Y2": author.plainly(place), "T": author.speaker.word("table")}
+    inside = f"all thing but all thing in {author.speaker.text(there)}"
+    author.mean(item.groups[0], "all thing on table" if loose else inside)
     return fill(author.phrase("exclusions", section), words), Goal((item,))
 
 

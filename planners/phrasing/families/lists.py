@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from planners.compact import Answer, Goal, Group, Literal, literal
 from planners.phrasing.author import Author, speaks_back
 from planners.phrasing.families.placing import where
 from planners.phrasing.meaning import composed, feasible, sample_literal, step_kind
+from planners.phrasing.nouns import colour_of, standard
 from planners.phrasing.scenes import LOOSE
 from planners.phrasing.templates import fill
 
@@ -110,6 +112,7 @@ def elided(author: Author) -> tuple[str, Answer] | None:
     if not feasible(goal, author.scene):
         return None
     first, *rest = chosen
+    _mean_colours(author, chosen)
     words = {"X": f"the {_colour(author, first)} {author.speaker.word(kind)}", "D": ""}
     if step.predicate == "moved":
         words["P"] = author.speaker.word(step.groups[1].names[0])
@@ -127,6 +130,12 @@ def elided(author: Author) -> tuple[str, Answer] | None:
 def _by_colour(author: Author, name: str) -> bool:
     entity = author.scene.entity(name)
     return author.speaker.fitting(entity.kind, str(entity.attributes["colour"])) == (name,)
+
+
+def _mean_colours(author: Author, names: Iterable[str]) -> None:
+    """Things are said by colour and kind, whether the kind is said again or not."""
+    for entity in map(author.scene.entity, names):
+        author.speaker.mean(entity.name, standard(entity.kind, colour_of(entity)))
 
 
 def _colour(author: Author, name: str) -> str:
@@ -153,6 +162,7 @@ def elided_place(author: Author) -> tuple[str, Answer] | None:
     first, second = (where(author, item) for item in goal)
     if not first or not second or speaks_back(f"{first} {second}"):
         return None
+    _mean_colours(author, chosen)
     words = {"X": f"the {_colour(author, chosen[0])} {author.speaker.word(kind)}", "P": first, "P2": second}
     words["Z"] = f"the {_colour(author, chosen[1])} one"
     return fill(author.phrase("lists", "elided_place"), words), Goal(goal)

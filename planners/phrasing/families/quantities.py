@@ -5,10 +5,11 @@ from __future__ import annotations
 from planners.compact import Answer, Goal, Group, Literal, literal
 from planners.phrasing.author import Author
 from planners.phrasing.families.placing import where
+from planners.phrasing.groups import any_of
 from planners.phrasing.meaning import composed, feasible, sample_literal
-from planners.phrasing.nouns import NUMBERS
+from planners.phrasing.nouns import NUMBERS, standard
 from planners.phrasing.scenes import LOOSE
-from planners.phrasing.templates import fill
+from planners.phrasing.templates import fill, slots
 
 
 def _pick(section: str, count: int) -> int:
@@ -48,6 +49,8 @@ def amount(author: Author) -> tuple[str, Answer] | None:
         "S": author.speaker.described(kind, colour, None), "N": NUMBERS[pick], "M": NUMBERS[len(names)],
         "K": author.speaker.described(kind, colour, None, several=True),
     }  # fmt: skip
+    left = {"all_but_one": "all but 1", "all_but_two": "all but 2"}
+    author.mean(item.groups[0], f"{left.get(section) or any_of(pick)} {standard(kind, colour)}")
     said = author.say(item, shown={"X": fill(author.phrase("quantities", section), words)})
     if said is None or not feasible((item,), author.scene):
         return None
@@ -94,6 +97,8 @@ def one_of_each(author: Author) -> tuple[str, Answer] | None:
     if step is None or len(sorts) < 2 or len(sorts) == len(movable):
         return None
     groups = [Group(tuple(names), 1 if len(names) > 1 else 0) for names in sorts.values()]
+    for sort, group in zip(sorts, groups, strict=True):
+        author.mean(group, f"any of {standard(sort) if side == 'kind' else standard(None, sort)}")
     goal = tuple(Literal(step.predicate, (group, *step.groups[1:])) for group in groups)
     place = where(author, step)
     if place is None or not feasible(goal, author.scene):
@@ -128,8 +133,12 @@ def split(author: Author) -> tuple[str, Answer] | None:
         "P2": said[1] or "",
     }
     words |= {"N": NUMBERS[counts[0]], "N2": NUMBERS[counts[1]], "M": NUMBERS[len(names)]}
-    section = "split_one" if counts[1] == 1 else "split"
-    return fill(author.phrase("quantities", section), words), Goal(goal)
+    template = author.phrase("quantities", "split_one" if counts[1] == 1 else "split")
+    rest = f"{any_of(counts[1])} {kind}" if "N2" in slots(template) else f"all but {counts[0]} {kind}"
+    for item, text in zip(goal, (f"{any_of(counts[0])} {kind}", rest), strict=True):
+        author.mean(item.groups[0], text)
+        author.mirror.note(item)
+    return fill(template, words), Goal(goal)
 
 
 def one_other(author: Author) -> tuple[str, Answer] | None:
@@ -143,6 +152,7 @@ def one_other(author: Author) -> tuple[str, Answer] | None:
     if not feasible((item,), author.scene):
         return None
     words = {"Y": author.plainly(base), "K": author.speaker.word(f"{kind}s"), "S": author.speaker.word(kind)}
+    author.mean(item.groups[0], f"any of {kind} but {author.speaker.text(base)}")
     return fill(author.phrase("quantities", "one_other"), words), Goal((item,))
 
 
@@ -165,4 +175,5 @@ def counted_up(author: Author) -> tuple[str, Answer] | None:
         "N2": NUMBERS[len(author.speaker.fitting(second))],
     }
     words["M"] = NUMBERS[len(names)]
+    author.mean(Group(names), f"all {first} & all {second}")
     return fill(author.phrase("quantities", "counted_up"), words), Goal(goal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from planners.compact import Answer, Ask
 from planners.phrasing.author import FILES, Author
 from planners.phrasing.meaning import sample_literal, step_kind
+from planners.phrasing.nouns import standard
 from planners.phrasing.scenes import LOOSE
 from planners.phrasing.templates import fill
 from robot_skills.scene_graph import DIRECTIONS
@@ -34,12 +35,14 @@ def ambiguous(author: Author) -> tuple[str, Answer] | None:
     how, names = author.rng.choice(fitting)
     if len(names) != len([n for n in author.speaker.fitting(*how)]):
         return None
-    words = author.words_for(item, kind)
-    if words is None:
-        return None
-    words[slot] = f"{author.rng.choice(('the', 'the', 'the', 'the', 'that', 'my', 'this'))} " + (
+    shown = f"{author.rng.choice(('the', 'the', 'the', 'the', 'that', 'my', 'this'))} " + (
         author.speaker.described(*how)
     )
+    author.mean(item.groups[slot == "Y"], standard(*how))
+    words = author.words_for(item, kind, {slot: shown})
+    if words is None:
+        return None
+    author.form = author.mirror.unlooked(item)
     section = author.rng.choice(("imp", "imp", "imp", "told", "hint"))
     if kind == "table":
         section = "imp"

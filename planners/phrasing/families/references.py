@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from planners.compact import Answer, Goal, Group, Literal, literal
+from planners.forms import HELD
 from planners.phrasing.author import Author, speaks_back
 from planners.phrasing.families.placing import WAYS, where
 from planners.phrasing.meaning import composed, feasible, sample_group, sample_literal, step_about
-from planners.phrasing.nouns import NUMBERS
+from planners.phrasing.nouns import NUMBERS, colour_of, standard
 from planners.phrasing.templates import fill
 from robot_skills.scene_graph import Entity
 
@@ -99,6 +100,8 @@ def where_that_is(author: Author) -> tuple[str, Answer] | None:
     words["S"] = author.speaker.word(author.scene.entity(there).kind)
     alone = [args for args in inside if args[1] == place] == [(there, place)]
     section = "with_the_one" if alone and author.rng.random() < 0.4 else "where_that_is"
+    if section == "where_that_is":
+        author.speaker.mean(place, place)  # which it is has to be looked up
     return fill(author.phrase("references", section), words), Goal((item,))
 
 
@@ -132,9 +135,13 @@ def sibling(author: Author) -> tuple[str, Answer] | None:
     sized = one.attributes["colour"] == two.attributes["colour"]
     words = {"X": author.plainly(one.name), "K": author.speaker.word(one.kind)}
     if sized:
-        section = "twin_large" if two.attributes["size"] == "large" else "twin_small"
+        extreme = "largest" if two.attributes["size"] == "large" else "smallest"
+        section = "twin_large" if extreme == "largest" else "twin_small"
+        text = f"{extreme} {standard(one.kind, colour_of(one))}"
     else:
-        section, words["C"] = "like", author.speaker.word(str(two.attributes["colour"]))
+        section, words["C"] = "like", author.speaker.word(colour_of(two))
+        text = standard(two.kind, colour_of(two))
+    author.speaker.mean(two.name, text)
     shown = fill(author.phrase("references", section), words)
     onto = one.kind != "ball" and author.rng.random() < 0.4
     first = (
@@ -193,6 +200,7 @@ def swapped_hand(author: Author) -> tuple[str, Answer] | None:
     words = {"X": author.plainly(taken.groups[0].names[0]), "P": where(author, away) or ""}
     if speaks_back(words["P"]) or not words["P"]:
         return None
+    author.speaker.mean(held[0], HELD)
     section = "down_and_take" if down and author.rng.random() < 0.7 else "away_and_take"
     return fill(author.phrase("references", section), words), Goal((away, taken))
 
@@ -223,4 +231,5 @@ def others_too(author: Author) -> tuple[str, Answer] | None:
         return None
     words = {"A": said, "P": place, "S": author.speaker.word(kind), "K": author.speaker.word(f"{kind}s")}
     words["N"] = NUMBERS[len(rest)]
+    author.mean(second.groups[0], f"other {kind}" if len(rest) == 1 else f"all other {kind}")
     return fill(author.phrase("references", "other" if len(rest) == 1 else "others"), words), Goal(goal)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from planners.compact import CANNOT, MOST_WORDS, Answer, Literal, Refuse, literal
 from planners.phrasing.author import TRIES, Author
 from planners.phrasing.noise import MARK
+from planners.phrasing.nouns import standard
 from planners.phrasing.scenes import COLOURS, LOOSE, SIZES
-from planners.phrasing.templates import fill, phrases
+from planners.phrasing.templates import fill, phrases, slots
 from robot_skills.logic import Atom
 
 #: Imperatives that are the opposite of another one when they are forbidden.
@@ -70,16 +72,56 @@ def missing(author: Author) -> tuple[str, Answer] | None:
         colour = author.rng.choice((*COLOURS, "small", "big", "my", "old"))
         name = f"{colour} {noun}" if author.rng.random() < 0.3 else noun
         section = "missing"
+        text = ""
     else:
-        name, section = _absent(author), "missing_loose"
+        (name, text), section = _absent(author), "missing_loose"
     if not name or len(name.split()) > MOST_WORDS:
         return None
-    template = author.phrase("refusals", section).replace("WMW", f"{MARK}M{MARK}")
-    return author.wrapped(fill(template, {**words, "M": name})), Refuse("missing", MARK)
+    template = author.phrase("refusals", section)
+    if text:
+        words, author.form = _asked_of(author, text, template, words)
+    filled = fill(template.replace("WMW", f"{MARK}M{MARK}"), {**words, "M": name})
+    return author.wrapped(filled), Refuse("missing", MARK)
 
 
-def _absent(author: Author) -> str:
-    """A kind and a colour that nothing here has, each of which may well be here."""
+_WAY = re.compile(r"\b(left|right|forward|back)$")
+
+
+def _asked_of(
+    author: Author, text: str, template: str, words: Mapping[str, str]
+) -> tuple[dict[str, str], str]:
+    """Words for a command about what is not here, and the command in the reader's language.
+
+    Args:
+        author: whose scene it is.
+        text: what is not here.
+        template: of the section "missing_loose".
+        words: for its slots, if need be.
+    """
+    movable = [each.name for each in author.scene.tagged("graspable")]
+    places = [each.name for each in author.scene.tagged("container")]
+    if not places:
+        return dict(words), ""
+    thing, place = author.rng.choice(movable), author.rng.choice(places)
+    filled = {**words, "X": author.plainly(thing), "Y": author.plainly(place)}
+    if way := _WAY.search(template):
+        return filled, f"moved({text}, {way[1]})"
+    if "the table" in template:
+        return filled, f"on({text}, table)"
+    if "the drawer" in template:
+        return filled, f"open(drawer) and in({text}, drawer)"
+    if "Y" not in slots(template):
+        return filled, f"holding({text})"
+    both = f"{author.speaker.text(thing)} & {text}" if "X" in slots(template) else text
+    return filled, f"in({both}, {author.speaker.text(place)})"
+
+
+def _absent(author: Author) -> tuple[str, str]:
+    """A kind and a colour that nothing here has, each of which may well be here.
+
+    Returns:
+        In words, and in the reader's language: empty for colours that it does not know.
+    """
     for _ in range(TRIES):
         kind = author.rng.choice(LOOSE[:3])
         colour = author.rng.choice(COLOURS) if author.rng.random() < 0.7 else author.speaker.word("absent")
@@ -89,12 +131,14 @@ def _absent(author: Author) -> str:
             lacking = [size for size in SIZES if size not in sizes]
             if None in sizes or not lacking:
                 continue
-            return f"{author.rng.choice(lacking)} {colour} {kind}"
+            text = standard(kind, colour, author.rng.choice(lacking))
+            return text, text
         if not author.speaker.fitting(kind) and author.rng.random() < 0.5:
-            return author.speaker.word(kind)
+            return author.speaker.word(kind), kind
         shown = author.speaker.word(colour) if colour in COLOURS and author.rng.random() < 0.3 else colour
-        return f"{shown} {author.speaker.word(kind) if author.rng.random() < 0.3 else kind}"
-    return ""
+        words = f"{shown} {author.speaker.word(kind) if author.rng.random() < 0.3 else kind}"
+        return words, standard(kind, colour) if colour in COLOURS else ""
+    return "", ""
 
 
 def too_many(author: Author) -> tuple[str, Answer] | None:

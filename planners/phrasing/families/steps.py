@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from planners.compact import Answer, Goal, Literal, literal
+from planners.forms import HELD
 from planners.phrasing.author import TRIES, Author, backwards, speaks_back
 from planners.phrasing.meaning import composed, feasible, sample_literal, step_kind
 from planners.phrasing.scenes import LOOSE
@@ -106,6 +107,7 @@ def held_thing(author: Author) -> tuple[str, Answer] | None:
     else:
         return None
     style = author.rng.choice(("imp", "imp", "imp", "held", "hint_held"))
+    author.speaker.mean(held[0], HELD)
     if style == "imp" and author.rng.random() < 0.5:
         author.speaker.said.append(held[0])
     if style == "hint_held" and item.groups[-1].pick:

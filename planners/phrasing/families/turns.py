@@ -86,13 +86,14 @@ def corrected_thing(author: Author) -> tuple[str, Answer] | None:
         if not rivals:
             return None
         before, after = author.plainly(author.rng.choice(rivals)), author.plainly(meant.name)
-    template = author.phrase("additions", "corrected_thing")
-    shown = fill(template, {"X": before, "X2": after})
-    words = author.words_for(item, step_kind(item, author.scene))
+    shown = fill(author.phrase("additions", "corrected_thing"), {"X": before, "X2": after})
+    kind = step_kind(item, author.scene)
+    words = author.words_for(item, kind, {} if meant is None else {"Y" if slot else "X": shown})
     if words is None:
         return None
-    words["D" if meant is None else "Y" if slot else "X"] = shown
-    text = fill(author.phrase(FILES[step_kind(item, author.scene)], "imp"), words)
+    if meant is None:
+        words["D"] = shown
+    text = fill(author.phrase(FILES[kind], "imp"), words)
     return text.rstrip(","), Goal((item,))
 
 
@@ -105,7 +106,11 @@ def mixed(author: Author) -> tuple[str, Answer] | None:
     text, answer = refused
     if author.gerund(text.replace(MARK, "")) is None:
         return None
-    parts = [done[0], text] if author.rng.random() < 0.6 or speaks_back(done[0]) else [text, done[0]]
+    parts, forms = [done[0], text], [author.mirror.goal(done[1]), author.form]
+    if author.rng.random() > 0.6 and not speaks_back(done[0]):
+        parts, forms = parts[::-1], forms[::-1]
+    if author.form:
+        author.form = " and ".join(forms)
     joint = author.rng.choice((" and ", " and then ", ", then ", ". ", ", ", "; ", " and also "))
     return joint.join(parts), answer
 

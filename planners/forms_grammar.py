@@ -1,0 +1,75 @@
+"""What the tuned reader may write about a scene, as a grammar of llama.cpp (GBNF).
+
+It admits the language of `planners.forms` with the scene's names, kinds, colours and sizes, those of the
+tabletop besides (what is not there may be named: resolving it tells that it is missing), and of a command's
+own words only what a refusal is about. Types are not in it: `planners.reader.sound` looks at what it means.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from planners.compact import CANNOT, PLAIN, WORDED, spans
+from planners.forms import EXTREMES, HELD, NOTHING, RELATIONS, SIZES, THING
+from robot_skills.scene_graph import DIRECTIONS, SceneGraph
+
+#: What the reader was taught, whatever the scene holds.
+COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "white")
+KINDS = ("block", "cylinder", "ball", "bowl", THING)
+
+
+def grammar(scene: SceneGraph, command: str) -> str:
+    """The grammar of the answers there can be to a command in a scene."""
+    names = [entity.name for entity in scene.entities]
+    loose = {each.kind for each in scene.entities if not {"openable", "pressable"} & each.tags} - {"table"}
+    colours = {each.attributes["colour"] for each in scene.entities if "colour" in each.attributes}
+    return (
+        "\n".join(
+            [
+                f'root ::= " " (goal | "ask: " asked | "refuse: " why) {_quoted(chr(10))}',
+                'goal ::= clause ("; " clause){0,3}',
+                "clause ::= branch | part",
+                'branch ::= "if " tests ": " part (" elif " tests ": " part){0,2} (" else: " part)?',
+                f'part ::= {_quoted(NOTHING)} | literal (" and " literal){{0,11}}',
+                'tests ::= test ((" and " test){1,2} | (" or " test){1,2})?',
+                'test ::= "not "? (there | fact)',
+                'there ::= "there(" (("2 " | "3 " | "4 ")? description | held) ")"',
+                'fact ::= ("in(" | "on(") group ", " one ")" | ("holding(" | "open(" | "closed(" | '
+                '"pressed(") group ")"',
+                'literal ::= ("in(" | "on(") group ", " set ")" | ("holding(" | "open(" | "closed(" | '
+                '"pressed(" | "not pressed(" | "stacked(") group ")" | "moved(" group ", " direction ")"',
+                'group ::= set (" & " set){0,7}',
+                'set ::= "all " ("but " [1-4] " ")? other? description but? | '
+                '"any " ([2-9] " ")? "of " other? member (" | " member){0,7} but? | one',
+                'but ::= " but " member (" & " member){0,3}',
+                'member ::= "all " description | one',
+                "one ::= name | held | other? description",
+                f"held ::= {_quoted(HELD)}",
+                'other ::= "other "',
+                "description ::= plain (relation (name | held | plain))?",
+                'plain ::= (extreme " ")? (size " ")? (colour " ")? kind',
+                f"relation ::= {_either(f' {each} ' for each in RELATIONS)}",
+                f"extreme ::= {_either(EXTREMES)}",
+                f"size ::= {_either(SIZES)}",
+                f"colour ::= {_either(dict.fromkeys((*COLOURS, *sorted(colours))))}",
+                f"kind ::= {_either(dict.fromkeys((*KINDS, *sorted(loose))))}",
+                f"name ::= {_either(names)}",
+                f"direction ::= {_either(DIRECTIONS)}",
+                'asked ::= name (" | " name){0,15} | direction (" | " direction){1,3}',
+                f'why ::= {_either(PLAIN)} | ({_either(WORDED)}) " " words | {_quoted(CANNOT + " ")} wrong',
+                f"words ::= {_either(spans(command) or ['that'])}",
+                'wrong ::= ("in(" | "on(") name ", " name ")" | '
+                '("holding(" | "open(" | "closed(" | "pressed(" | "moved(") name ")"',
+            ]
+        )
+        + "\n"
+    )
+
+
+def _either(texts: Iterable[str]) -> str:
+    return " | ".join(_quoted(text) for text in texts)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
