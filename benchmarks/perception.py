@@ -389,7 +389,7 @@ def main() -> None:
     job.add_argument("--steps", type=int, default=DetectorTraining.steps)
     job.add_argument("--rate", type=float, default=DetectorTraining.learning_rate, help="learning rate")
     job.add_argument("--start", metavar="FILE", type=Path, help="weights to go on with")
-    job.add_argument("--close-steps", type=int, default=3000)
+    job.add_argument("--close-steps", type=int, default=5000)
     parts = ("whole", "close", "both", "neither")
     job.add_argument("--part", choices=parts, default="both", help="which network is trained")
     job.set_defaults(job=train)

@@ -22,16 +22,16 @@ Array = NDArray[np.float64]
 
 #: Groups of the catalogue, and the furniture that things lie in.
 GRASPABLE, CONTAINERS, DRAWER = 0, 1, "drawer"
-#: A new thing is believed from this heat on, and from that one where a thing of its colour is known: what
-#: looks like a second one may be an odd view of the first.
-BELIEVED, AGAIN = 0.45, 0.8
+#: A new loose thing is believed from this heat on, and from that one where a thing of its colour is known:
+#: what looks like a second one may be an odd view of the first.
+BELIEVED, AGAIN = 0.4, 0.8
 #: How unlike a thing a sighting of it may be. The most that each part counts: distance in units of `STEP`, m,
 #: twice the log probability of its colour, those of its kind and of its size. So a thing may be anywhere and
 #: look like another kind, but it keeps its colour.
 UNLIKE, STEP = 6.5, 0.1
 MOST = (3.0, 8.0, 2.0, 1.0)
-#: What seems to have its middle nearer than this to that of another thing of its group, m, and is not sure, is
-#: a mixture of two colours where one thing stands on another.
+#: What seems to have its middle nearer than this to that of another thing of its group, m, and is not sure,
+#: is a mixture of two colours where one thing stands on another.
 APART = 0.035
 #: Share of what is seen now, with a heat of 1, in what is believed of a lamp: of one that lights up, and of
 #: one that goes out. That it is hidden, by the arm or by what the hand holds, is likelier than that.
@@ -178,7 +178,7 @@ class Memory:
         before, shown = self.fixtures.get(DRAWER), set[str]()
         for sighting in seen:  # the surest first
             kind = self.catalogue.fixtures[int(sighting.kinds.argmax())]
-            if kind not in shown and (kind in self.fixtures or sighting.score > BELIEVED):
+            if kind not in shown:
                 self.fixtures[kind] = self._fixture(kind, sighting)
             shown.add(kind)
         if before is not None:

@@ -176,7 +176,7 @@ def test_names_stay_while_a_command_is_carried_out(memory: Memory) -> None:
 
 
 def test_a_faint_sighting_makes_no_thing(memory: Memory) -> None:
-    looked(memory, sighting("block", (0.5, 0.0, 0.025), score=0.4))
+    looked(memory, sighting("block", (0.5, 0.0, 0.025), score=0.36))
     assert memory.things == []
 
 
