@@ -25,6 +25,9 @@ GRASPABLE, CONTAINERS, DRAWER = 0, 1, "drawer"
 #: A new loose thing is believed from this heat on, and from that one where a thing of its colour is known:
 #: what looks like a second one may be an odd view of the first.
 BELIEVED, AGAIN = 0.4, 0.8
+#: Looks that must show a thing that is never surely seen until it is believed for good; before, one that does
+#: not counts against it, and at 0 it is forgotten.
+SURE = 5
 #: How unlike a thing a sighting of it may be. The most that each part counts: distance in units of `STEP`, m,
 #: twice the log probability of its colour, those of its kind and of its size. So a thing may be anywhere and
 #: look like another kind, but it keeps its colour.
@@ -66,6 +69,7 @@ class Thing:
         origin: the same when the command began.
         place: what it is in or on, or that it is held: one of `PLACES`; "" of what was never seen before.
         target: the name of that; "" of what is held.
+        trust: `SURE` of what was surely seen once; else looks that showed it, less those that did not.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Thing:
     origin: Array
     place: str = ""
     target: str = ""
+    trust: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,16 +151,15 @@ class Memory:
             if new and not any(_mixed(sighting, loose[other]) for other in pairs.values()):
                 pairs[self._add(sighting)] = number
         shown = {index: loose[number] for index, number in pairs.items()}
-        for index, sighting in shown.items():
-            thing = self.things[index]
-            self.things[index] = replace(
-                thing, kinds=thing.kinds + sighting.kinds, sizes=thing.sizes + sighting.sizes
-            )
+        for index, thing in enumerate(self.things):
+            self.things[index] = _voted(thing, shown.get(index))
         held = self._held(shown, tool, opening)
         before = {index for index, thing in enumerate(self.things) if thing.place == "hand"}
         if held is not None:
             self.things[held] = replace(self.things[held], position=tool, place="hand", target="")
         self._settle(shown, held, before, tool)
+        trusted = {thing.target for thing in self.things}
+        self.things = [thing for thing in self.things if thing.trust > 0 or thing.name in trusted]
 
     def _settle(self, shown: Mapping[int, Sighting], held: int | None, before: set[int], tool: Array) -> None:
         """Say where everything is that is not held: what supports others first, the upper ones last."""
@@ -227,15 +231,25 @@ class Memory:
         """The heat from which on a sighting makes a new thing, with what was known before this look."""
         colour = int(sighting.colours.argmax())
         old = any(thing.colour == colour for thing in known)
+        if sighting.group == GRASPABLE and self._inside_of_its_colour(sighting, colour):
+            return AGAIN
         now = any((thing.colour, thing.group) == (colour, sighting.group) for thing in self.things)
         return AGAIN if old or now else BELIEVED
 
+    def _inside_of_its_colour(self, sighting: Sighting, colour: int) -> bool:
+        """Whether it may be but the inside of a container."""
+        return any(
+            thing.group == CONTAINERS
+            and thing.colour == colour
+            and np.linalg.norm((thing.position - sighting.position)[:2]) < self.extent(thing)[0] / 2
+            for thing in self.things
+        )
+
     def _add(self, sighting: Sighting) -> int:
         colour = int(sighting.colours.argmax())
-        nothing = np.zeros(len(self.catalogue.groups[sighting.group])), np.zeros(2)
         position = sighting.position
-        thing = Thing("", sighting.group, colour, *nothing, position, position)
-        self.things.append(replace(thing, kinds=sighting.kinds, sizes=sighting.sizes))
+        thing = Thing("", sighting.group, colour, sighting.kinds, sighting.sizes, position, position)
+        self.things.append(thing)
         names, taken = self._names(), {each.name for each in self.things}
         name = names[-1]
         while name in taken:  # it is called anew when the next command begins
@@ -349,6 +363,15 @@ class Memory:
             aside = float(np.linalg.norm((position - other.position)[:2])) - reach
             options.append((replace(thing, position=position, place=place, target=other.name), aside))
         return options
+
+
+def _voted(thing: Thing, sighting: Sighting | None) -> Thing:
+    """A thing with what a look tells of it: what it is, and whether it is there at all."""
+    if sighting is None:
+        hidden = thing.trust >= SURE or thing.place in ("hand", DRAWER)
+        return thing if hidden else replace(thing, trust=thing.trust - 1)
+    trust = SURE if sighting.score > AGAIN else min(thing.trust + 1, SURE)
+    return replace(thing, kinds=thing.kinds + sighting.kinds, sizes=thing.sizes + sighting.sizes, trust=trust)
 
 
 def _looks_in(sighting: Sighting) -> str:

@@ -84,6 +84,19 @@ def test_a_mixture_of_two_colours_is_no_third_thing(memory: Memory) -> None:
     assert len(looked(memory, RED, upper, between).entities) == 3
 
 
+def test_what_was_seen_once_and_not_surely_is_forgotten(memory: Memory) -> None:
+    looked(memory, RED, sighting("block", (0.6, -0.2, 0.025), "blue", score=0.6))
+    for _ in range(4):
+        graph = looked(memory)
+    assert {entity.name for entity in graph.entities} == {"red block", "table"}
+
+
+def test_the_inside_of_a_bowl_is_no_thing(memory: Memory) -> None:
+    bowl = sighting("bowl", (0.55, -0.15, 0.025), "red", score=0.95)
+    inside = sighting("block", (0.55, -0.15, 0.035), "red", "large", "bowl", score=0.6)
+    assert {entity.name for entity in looked(memory, bowl, inside).entities} == {"red bowl", "table"}
+
+
 def test_a_faint_sighting_moves_nothing_far(memory: Memory) -> None:
     before = looked(memory, RED)
     assert looked(memory, sighting("block", (0.6, -0.2, 0.025), score=0.5)) == before
