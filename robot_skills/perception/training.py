@@ -44,7 +44,7 @@ class DetectorTraining:
         seed: of weights and batches.
     """
 
-    steps: int = 3000
+    steps: int = 4500
     batch: int = 16
     learning_rate: float = 3e-3
     jitter: float = 0.12
