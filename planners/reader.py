@@ -37,6 +37,7 @@ from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 
 ADAPTER = Path(__file__).with_name("reader.gguf")
 _CONTEXT, _MOST_TOKENS = 2048, 160
+FIXTURES = ("drawer", "door", "button")
 #: Longer commands than the model was tuned on are left to the rules.
 LONGEST = 600
 
@@ -122,9 +123,21 @@ def read(model: AnswerModel, command: str, scene: SceneGraph) -> tuple[Answer | 
     written = model.write(command, scene)
     try:
         answer = resolve(written.text, scene)
-        return (answer if sound(answer, scene) else None), written
+        good = sound(answer, scene) and not strays(answer, command, scene)
+        return (answer if good else None), written
     except InputError:  # cut off at the most tokens, or a name that reads as an answer's marks do
         return None, written
+
+
+def strays(answer: Answer, command: str, scene: SceneGraph) -> bool:
+    """Whether a goal is about one fixture where the command names another, which is not there."""
+    if not isinstance(answer, Goal):
+        return False
+    said = words_of(command)
+    missing = {*FIXTURES} & {*said} - {entity.kind for entity in scene.entities}
+    about = {name for atom in atoms(answer.formula()) for name in atom.args}
+    turned_to = {each.kind for each in scene.entities if each.name in about} & {*FIXTURES} - {*said}
+    return bool(missing and turned_to)
 
 
 def sound(answer: Answer, scene: SceneGraph) -> bool:

@@ -53,6 +53,15 @@ class Says:
         return Written(self.text, 10, 5)
 
 
+def test_a_fixture_that_is_not_there_is_not_another() -> None:
+    scene = SceneGraph(tuple(e for e in SCENE.entities if e.kind != "drawer"), SCENE.facts)
+    reader = Says("closed(door)")
+    assert read(reader, "close the drawer", scene)[0] is None
+    assert read(reader, "close the drawer", SCENE)[0] is not None  # told by its words alone
+    assert read(reader, "close the door, not the drawer", scene)[0] is not None
+    assert read(reader, "shut the hatch", scene)[0] is not None
+
+
 def plan(text: str, skills: Mapping[str, Skill], command: str = "put the ball away") -> PlanResult:
     proposer = LanguageModelProposer(ScriptedModel(), reader=Says(text))
     return Planner(skills, proposer).plan(command, SCENE)
