@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 from planners.compact import CANNOT, PLAIN, WORDED, spans
 from planners.forms import EXTREMES, HELD, NOTHING, RELATIONS, SIZES, THING
+from planners.phrasing.scenes import COLOURS, LOOSE
 from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 
 #: What the reader was taught, whatever the scene holds.
-COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "white")
-KINDS = ("block", "cylinder", "ball", "bowl", THING)
+KINDS = (*LOOSE, THING)
 
 
 def grammar(scene: SceneGraph, command: str) -> str:
