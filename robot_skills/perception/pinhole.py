@@ -89,13 +89,6 @@ class Pinhole:
         directions: Array = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
         return directions
 
-    def at_height(self, pixels: ArrayLike, height: ArrayLike) -> Array:
-        """Where the rays of pixels (..., 2) are at a height (...) m: (..., 3); they must not be level."""
-        rays = self.rays(pixels)
-        reach = (np.asarray(height, float) - self.eye[2]) / rays[..., 2]
-        points: Array = self.eye + reach[..., None] * rays
-        return points
-
 
 @dataclass(frozen=True)
 class View:

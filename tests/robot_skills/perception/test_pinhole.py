@@ -28,7 +28,8 @@ def test_pixels_are_pybullets(point: tuple[float, float, float]) -> None:
 def test_a_ray_leads_back_to_its_point(point: tuple[float, float, float], top: int) -> None:
     camera = CAMERA.cropped(top, 192)
     u, v, _ = camera.project([point])[0]
-    assert camera.at_height((u, v), point[2]) == pytest.approx(point, abs=1e-9)
+    way = np.array(point) - camera.eye
+    assert camera.rays((u, v)) * np.linalg.norm(way) == pytest.approx(way, abs=1e-9)
 
 
 def test_a_picture_has_the_size_of_its_camera() -> None:
