@@ -6,9 +6,11 @@ import dataclasses
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from robot_skills.bridge.follower import Follower
 from robot_skills.bridge.messages import (
@@ -53,6 +55,40 @@ def panda(**safety: object) -> ArmSettings:
         kinematics=dataclasses.replace(read.kinematics, urdf=str(URDF)),
         safety=dataclasses.replace(read.safety, **safety),  # type: ignore[arg-type]
     )
+
+
+#: Seconds that a busy machine may hold up anything, where that is not what is tested.
+PATIENCE = 3.0
+
+
+def patient(settings: ArmSettings, **safety: float) -> ArmSettings:
+    """An arm whose watchdog waits, but for the `safety` settings that are tested."""
+    calm = {"state_age": PATIENCE, "camera_age": PATIENCE, "following": 2.0, **safety}
+    cameras = {
+        name: dataclasses.replace(camera, max_age=PATIENCE) for name, camera in settings.cameras.items()
+    }
+    watch = dataclasses.replace(settings.safety, **calm)  # type: ignore[arg-type]
+    return dataclasses.replace(settings, safety=watch, cameras=cameras)
+
+
+def patient_file(path: Path, **safety: float) -> Path:
+    """The same for the simulated arm, as a configuration."""
+    arm = patient(ArmSettings.read("tabletop"), **safety)
+    cameras = {
+        name: {"topic": camera.topic, "size": list(camera.size), "max_age": camera.max_age}
+        for name, camera in arm.cameras.items()
+    }
+    watch = {name: getattr(arm.safety, name) for name in ("state_age", "camera_age", "following")}
+    path.write_text(yaml.safe_dump({"base": "tabletop", "safety": watch, "cameras": cameras}))
+    return path
+
+
+def wait_for(what: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Whether it came true."""
+    until = time.monotonic() + seconds
+    while not what() and time.monotonic() < until:
+        time.sleep(0.01)
+    return bool(what())
 
 
 def joint_state(
@@ -107,6 +143,16 @@ class PerfectArm:
         return np.array(
             [np.abs(b - a).max() / (t - s) for (s, a), (t, b) in itertools.pairwise(kept) if t > s]
         )
+
+    def rests(self) -> bool:
+        """Whether it comes to rest, and stays there for 0.3 s."""
+
+        def still() -> bool:
+            since, seen = time.monotonic(), len(self.history)
+            time.sleep(0.3)
+            return len(self.history) > seen + 2 and self.speeds(since).max() < 1e-6
+
+        return wait_for(still)
 
     def close(self) -> None:
         self._over.set()

@@ -7,7 +7,6 @@ import json
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,16 +41,6 @@ class Server:
                 said = json.loads(text)
                 self.heard.put(said)
                 self.say(*self.answer(said))
-
-
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> bool:
-    """Whether something comes true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.001)
-    return True
 
 
 @contextlib.contextmanager

@@ -26,7 +26,15 @@ from robot_skills.errors import InputError, JobError
 from robot_skills.execution import LocalChunks
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import SkillCall, Status
-from tests.robot_skills.bridge.rehearsal import URDF, PerfectArm, new_domain, panda
+from tests.robot_skills.bridge.rehearsal import (
+    URDF,
+    PerfectArm,
+    new_domain,
+    panda,
+    patient,
+    patient_file,
+    wait_for,
+)
 from tests.robot_skills.bridge.test_service import Sideways
 
 pytest.importorskip("mcp")
@@ -37,7 +45,7 @@ from PIL import Image
 
 from robot_skills.bridge.mcp_server import Pictures, SkillTools
 
-PANDA = panda(first_seconds=0.0)
+PANDA = patient(panda(first_seconds=0.0))
 PICK = {"skill": "pick", "arguments": {"object": "red block"}}
 ROOT = Path(__file__).parents[3]
 T = TypeVar("T")
@@ -126,13 +134,6 @@ async def begun(client: Client, act: Callable[[], Awaitable[None]]) -> list[Call
     return results
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 3.0) -> bool:
-    until = time.monotonic() + seconds
-    while not what() and time.monotonic() < until:
-        time.sleep(0.02)
-    return what()
-
-
 def test_a_skill_runs_with_progress(desk: Desk) -> None:
     desk.policy.left = 8
     heard: list[tuple[float, float | None, str | None]] = []
@@ -165,8 +166,7 @@ def test_cancelling_stops_the_arm(desk: Desk) -> None:
         return text(await client.call_tool("status"))
 
     assert json.loads(desk.talk(leave))["running"] is None
-    time.sleep(0.5)
-    assert desk.peer.speeds(time.monotonic() - 0.2).max() < 1e-3
+    assert desk.peer.rests()
     assert desk.peer.speeds().max() > 0.05, "it never moved"
 
 
@@ -179,8 +179,7 @@ def test_the_arm_stops_when_the_client_leaves(desk: Desk) -> None:
 
     desk.talk(leave)
     assert wait_for(lambda: desk.runner.running is None)
-    time.sleep(0.5)
-    assert desk.peer.speeds(time.monotonic() - 0.2).max() < 1e-3
+    assert desk.peer.rests()
 
 
 def test_stop_ends_a_skill_and_latches_until_the_next(desk: Desk) -> None:
@@ -313,7 +312,7 @@ def test_status_and_pictures(desk: Desk) -> None:
     time.sleep(PANDA.cameras["front"].max_age + 0.1)
     blind = desk.call("look")
     assert blind.is_error
-    assert "The camera 'front' has sent no image for 0." in text(blind)
+    assert "The camera 'front' has sent no image for " in text(blind)
 
 
 def test_without_a_trained_skill_nothing_is_offered(desk: Desk, tmp_path: Path) -> None:
@@ -330,21 +329,10 @@ def test_without_a_trained_skill_nothing_is_offered(desk: Desk, tmp_path: Path) 
         desk.runner.run(SkillCall("pick", {"object": "red block"}))
 
 
-#: The simulated arm, on a machine that is too busy for its watchdog.
-PATIENT = """\
-base: tabletop
-safety: {state_age: 5.0, camera_age: 5.0, following: 2.0}
-cameras:
-  front: {topic: /front/image_raw, size: [64, 64], max_age: 5.0}
-  wrist: {topic: /wrist/image_raw, size: [64, 64], max_age: 5.0}
-"""
-
-
 def test_over_the_pipes_of_a_process_beside_the_simulated_arm(tmp_path: Path) -> None:
     pytest.importorskip("pybullet")
     pytest.importorskip("cyclonedds")
-    (tmp_path / "arm.yaml").write_text(PATIENT)
-    where = ["--config", str(tmp_path / "arm.yaml"), "--transport", "dds"]
+    where = ["--config", str(patient_file(tmp_path / "arm.yaml")), "--transport", "dds"]
     where += ["--domain", str(100 + os.getpid() % 100)]
     command = ["-m", "robot_skills.cli.main", "bridge"]
     server = StdioServerParameters(

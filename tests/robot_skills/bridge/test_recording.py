@@ -22,9 +22,9 @@ from robot_skills.policies.policy import Chunk
 from robot_skills.robot import Observation
 from robot_skills.skill import Outcome, SkillCall, Status
 from tests.robot_skills.bridge.generated import same
-from tests.robot_skills.bridge.rehearsal import joint_state, panda, rehearse
+from tests.robot_skills.bridge.rehearsal import joint_state, panda, patient, rehearse
 
-PANDA = panda(first_seconds=0.0, state_age=2.0)  # what a busy machine holds up is not what is tested
+PANDA = patient(panda(first_seconds=0.0))
 CALL = SkillCall("pick", {"object": "red block"})
 HELD = parse("holding(red block)")
 

@@ -31,7 +31,8 @@ from robot_skills.bridge.transports.dialect import Dialect
 from robot_skills.bridge.transports.rosbridge import RosbridgeTransport
 from robot_skills.errors import InputError
 from tests.robot_skills.bridge.generated import CLASSES, PAYLOADS
-from tests.robot_skills.bridge.rosbridge_server import Server, logged, until
+from tests.robot_skills.bridge.rehearsal import wait_for
+from tests.robot_skills.bridge.rosbridge_server import Server, logged
 
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
 
@@ -69,7 +70,7 @@ def test_types_times_and_durations_are_those_of_ros_1(peer: tuple[Server, Rosbri
     assert heard(server, op="subscribe")["type"] == "sensor_msgs/JointState"
     header = {"seq": 7, "stamp": {"secs": 3, "nsecs": 4}, "frame_id": "base"}
     server.say({"op": "publish", "topic": "/joint_states", "msg": {"header": header, "name": ["a"]}})
-    assert until(lambda: got)
+    assert wait_for(lambda: got)
     assert got == [JointState(Header(Time(3, 4), "base"), ("a",))]
     transport.subscribe("/front", Image, got.append, SENSORS)
     assert heard(server, op="subscribe")["compression"] == "cbor"

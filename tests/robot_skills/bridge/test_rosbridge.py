@@ -33,7 +33,8 @@ from robot_skills.bridge.settings import TransportSettings
 from robot_skills.bridge.transport import STREAM, SUCCEEDED, TransportError
 from robot_skills.bridge.transports import websocket
 from robot_skills.bridge.transports.rosbridge import RosbridgeTransport
-from tests.robot_skills.bridge.rosbridge_server import Server, logged, until
+from tests.robot_skills.bridge.rehearsal import wait_for
+from tests.robot_skills.bridge.rosbridge_server import Server, logged
 
 # The threads of the websocket draw random numbers while hypothesis makes examples.
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
@@ -110,7 +111,7 @@ def still_listens(peer: Server, arrivals: list[float]) -> None:
     """What is said next is heard."""
     number = float(next(numbers))
     peer.say({"op": "publish", "topic": "/array", "msg": {"data": [number]}})
-    assert until(lambda: number in arrivals), "the transport hears nothing any more"
+    assert wait_for(lambda: number in arrivals), "the transport hears nothing any more"
 
 
 @settings(few, max_examples=250)
@@ -221,7 +222,7 @@ def test_fragments_are_put_together_in_any_order(
         parts.append(parts[0])
     order.shuffle(parts)
     peer[0].say(*parts)
-    assert until(lambda: set(sent) <= set(arrivals))
+    assert wait_for(lambda: set(sent) <= set(arrivals))
     assert [arrivals.count(number) for number in sent] == [1] * len(sent)
 
 

@@ -22,7 +22,8 @@ from robot_skills.bridge.settings import TransportSettings
 from robot_skills.bridge.transport import SENSORS, STREAM
 from robot_skills.bridge.transports.cbor import read_cbor
 from robot_skills.bridge.transports.rosbridge import RosbridgeTransport
-from tests.robot_skills.bridge.rosbridge_server import Server, logged, until
+from tests.robot_skills.bridge.rehearsal import wait_for
+from tests.robot_skills.bridge.rosbridge_server import Server, logged
 
 cbor2 = pytest.importorskip("cbor2")
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
@@ -98,7 +99,7 @@ def test_pictures_come_as_cbor_and_all_else_does_not(
     assert asked(server, "/state")["compression"] == "none"
     got.clear()
     server.say(cbor2.dumps(SAID), {**SAID, "msg": {**SAID["msg"], "data": "AAECAwQFBgcICQoLDA0ODxAR"}})
-    assert until(lambda: len(got) == 2)
+    assert wait_for(lambda: len(got) == 2)
     assert got == [PICTURE, PICTURE]
 
 
@@ -159,7 +160,7 @@ def still_comes(peer: tuple[Server, RosbridgeTransport, list[Image]]) -> None:
     server, _, got = peer
     got.clear()
     server.say(cbor2.dumps({**SAID, "msg": {**SAID["msg"], "step": 77}}))
-    assert until(lambda: any(picture.step == 77 for picture in got)), "no picture comes any more"
+    assert wait_for(lambda: any(picture.step == 77 for picture in got)), "no picture comes any more"
 
 
 def test_harm_takes_no_memory() -> None:

@@ -27,10 +27,10 @@ from robot_skills.logic import parse
 from robot_skills.policies.policy import Chunk
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.symbolic.closed_loop import plan_to
-from tests.robot_skills.bridge.rehearsal import PerfectArm, new_domain, panda
+from tests.robot_skills.bridge.rehearsal import PerfectArm, new_domain, panda, patient, wait_for
 from tests.robot_skills.kitchen import make_scene
 
-PANDA = panda(first_seconds=0.0)
+PANDA = patient(panda(first_seconds=0.0))
 TOKEN = "a" * 32
 CALL = 'pick(object="red block")'
 
@@ -67,9 +67,7 @@ class Picks:
 
 def assert_heard(heard: list[RunSkillFeedback], steps: int) -> None:
     """Feedback came of every step; what is told may come after the end."""
-    until = time.monotonic() + 5.0
-    while len(heard) < steps and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_for(lambda: len(heard) >= steps)
     assert len(heard) == steps > 0
 
 

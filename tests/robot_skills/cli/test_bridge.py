@@ -19,7 +19,7 @@ from robot_skills.bridge.settings import ArmSettings
 from robot_skills.bridge.transport import STREAM
 from robot_skills.bridge.transports.memory import MemoryTransport
 from robot_skills.cli.main import main
-from tests.robot_skills.bridge.rehearsal import new_domain
+from tests.robot_skills.bridge.rehearsal import new_domain, patient, patient_file, wait_for
 
 pytest.importorskip("pybullet")
 
@@ -31,7 +31,8 @@ from sim.tabletop.world import TabletopWorld
 class Rehearsal:
     """A simulated arm in a thread, and how to reach it."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.transport = new_domain()
         self.settings = dataclasses.replace(ArmSettings.read("tabletop"), transport=self.transport)
         self.world = TabletopWorld({"front": (64, 64), "wrist": (64, 64)})
@@ -57,9 +58,7 @@ class Rehearsal:
         """Does something 0.3 s after the arm began to move: a thread to be joined."""
 
         def wait() -> None:
-            end = time.monotonic() + 30
-            while np.abs(self.world.arm.sensors()[1]).max() < 0.05 and time.monotonic() < end:
-                time.sleep(0.01)
+            wait_for(lambda: np.abs(self.world.arm.sensors()[1]).max() >= 0.05, 30.0)
             time.sleep(0.3)
             act()
 
@@ -67,9 +66,10 @@ class Rehearsal:
         thread.start()
         return thread
 
-    def options(self) -> list[str]:
+    def options(self, **safety: float) -> list[str]:
+        """How to reach it, with a watchdog that is patient but for the `safety` settings."""
         where = ["--transport", "memory", "--domain", str(self.transport.domain)]
-        return ["--config", "tabletop", *where]
+        return ["--config", str(patient_file(self._folder / "arm.yaml", **safety)), *where]
 
     def close(self) -> None:
         self._over.set()
@@ -80,8 +80,8 @@ class Rehearsal:
 
 
 @pytest.fixture
-def rehearsal() -> Iterator[Rehearsal]:
-    made = Rehearsal()
+def rehearsal(tmp_path: Path) -> Iterator[Rehearsal]:
+    made = Rehearsal(tmp_path)
     yield made
     made.close()
 
@@ -92,9 +92,7 @@ def bridge(*arguments: str) -> int:
 
 def test_a_skill_drives_the_simulated_arm(rehearsal: Rehearsal, tmp_path: Path) -> None:
     rehearsal.say("task", skill="pick", seed=1_000_000)
-    until = time.monotonic() + 10
-    while not (rehearsal.reports and rehearsal.reports[-1]["task"]) and time.monotonic() < until:
-        time.sleep(0.05)
+    assert wait_for(lambda: rehearsal.reports and rehearsal.reports[-1]["task"])
     call = str(rehearsal.reports[-1]["call"])
     assert rehearsal.reports[-1]["reached"] is False
     before = rehearsal.world.arm.tool()[0]
@@ -172,7 +170,7 @@ def test_home_is_the_posture_of_the_configuration(
 
 
 def test_doctor_finds_what_is_there_and_what_is_not(rehearsal: Rehearsal, tmp_path: Path) -> None:
-    found = {finding.name: finding for finding in examine(rehearsal.settings, 1.0)}
+    found = {finding.name: finding for finding in examine(patient(rehearsal.settings), 1.0)}
     assert all(finding.ok for finding in found.values()), found
     wrong = dataclasses.replace(
         rehearsal.settings,
@@ -193,36 +191,28 @@ def test_doctor_finds_what_is_there_and_what_is_not(rehearsal: Rehearsal, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "watch", "said"),
     [
-        ({"kind": "silent"}, "joint states"),
-        ({"kind": "dead_camera", "camera": "wrist"}, "wrist"),
-        ({"kind": "stuck", "joint": "panda_joint1"}, "from where it was sent"),
+        ({"kind": "silent"}, {"state_age": 0.5}, "joint states"),
+        ({"kind": "dead_camera", "camera": "wrist"}, {"camera_age": 1.0}, "wrist"),
+        ({"kind": "stuck", "joint": "panda_joint1"}, {"following": 0.03}, "from where it was sent"),
     ],
 )
-def test_faults_stop_the_arm(rehearsal: Rehearsal, fault: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_faults_stop_the_arm(
+    rehearsal: Rehearsal, fault: dict[str, str], watch: dict[str, float], said: str, tmp_path: Path
+) -> None:
     """What the bridge does when the arm fails in mid-motion."""
     rehearsal.say("task", skill="pick", seed=1_000_000)
-    time.sleep(1.0)
+    assert wait_for(lambda: rehearsal.reports and rehearsal.reports[-1]["task"])
     call = str(rehearsal.reports[-1]["call"])
-    if fault["kind"] == "stuck":
-        settings = dataclasses.replace(
-            rehearsal.settings, safety=dataclasses.replace(rehearsal.settings.safety, following=0.03)
-        )
-        config = tmp_path / "arm.yaml"
-        config.write_text(f"base: tabletop\nsafety: {{following: {settings.safety.following}}}\n")
-        options = ["--config", str(config), *rehearsal.options()[2:]]
-    else:
-        options = rehearsal.options()
+    options = rehearsal.options(**watch)
     failing = rehearsal.once_moving(lambda: rehearsal.say("fault", **fault))
     code = bridge("arm", *options, "--run", call, "--live", "--json", str(tmp_path / "out.json"))
     failing.join()
     result = json.loads((tmp_path / "out.json").read_text())
     assert (code, result["outcome"]["status"]) == (1, "aborted")
     assert said in result["outcome"]["reason"]
-    time.sleep(0.3)
-    speeds = rehearsal.world.arm.sensors()[1]
-    assert np.abs(speeds).max() < 0.02
+    assert wait_for(lambda: np.abs(rehearsal.world.arm.sensors()[1]).max() < 0.02)
 
 
 def test_the_emergency_stop_ends_a_skill(rehearsal: Rehearsal, tmp_path: Path) -> None:
