@@ -100,11 +100,13 @@ class Speaker(Namer):
 
     def _by_colour(self, names: frozenset[str]) -> _Said | None:
         colours = {colour_of(self.scene.entity(name)) for name in names}
-        if len(colours) != 1 or names != frozenset(self.fitting(colour=next(iter(colours)))):
+        if len(colours) != 1 or names != frozenset(self.fitting(colour=next(iter(colours)))) & self.movable:
             return None
         colour = colours.pop()
-        words = fill(self.phrase("nouns", "everything_colour"), {"C": self.word(colour)})
-        return words, f"all {standard(None, colour)}"
+        words = {"C": self.word(colour), "N": self._number(len(names))}
+        counted = "both_colour" if len(names) == 2 else "number_colour"
+        section = counted if self.rng.random() < 0.4 else "everything_colour"
+        return fill(self.phrase("nouns", section), words), f"all {standard(None, colour)}"
 
     def _all_but(self, names: frozenset[str]) -> _Said | None:
         left = self.movable - names

@@ -62,6 +62,7 @@ _PHONE = {
     "please": "pls", "you": "u", "your": "ur", "you're": "ur", "are": "r", "thanks": "thx", "thank you": "ty",
     "the": "da", "and": "n", "to": "2", "for": "4", "with": "w", "because": "cuz", "want to": "wanna",
     "going to": "gonna", "got to": "gotta", "give me": "gimme", "let me": "lemme", "that": "dat",
+    "then": "den", "one": "1", "two": "2", "three": "3", "them": "em", "there": "der",
     "okay": "k", "right now": "rn", "before": "b4", "very": "v", "can't": "cant", "just": "jus",
     "would": "wud", "could": "cud", "should": "shud", "something": "smth", "some": "sum", "big": "bigg",
 }  # fmt: skip
@@ -113,11 +114,19 @@ def _slip(text: str, rng: random.Random) -> str:
     bare = word.strip(".,!?;:")
     if bare in _MISSPELT and rng.random() < 0.5:
         words[place] = word.replace(bare, rng.choice(_MISSPELT[bare]))
-    elif rng.random() < 0.1 and place + 1 < len(words) and _unmarked(words, place + 1):
-        words[place : place + 2] = [word + words[place + 1]]
+    elif rng.random() < 0.18 and place + 1 < len(words) and _unmarked(words, place + 1):
+        words[place : place + 2] = _run_together(word, words[place + 1], rng)
     elif len(bare) > 3 and bare.isalpha():
         words[place] = word.replace(bare, rng.choice(_SLIPS)(bare, rng))
     return " ".join(words)
+
+
+def _run_together(word: str, after: str, rng: random.Random) -> list[str]:
+    """Two words without their space, or with it a letter too early or too late."""
+    draw = rng.random()
+    if draw < 0.2:
+        return [word[:-1], word[-1] + after]
+    return [word + after[0], after[1:]] if draw < 0.3 and len(after) > 1 else [word + after]
 
 
 def _unmarked(words: list[str], place: int) -> bool:

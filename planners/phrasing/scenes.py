@@ -24,9 +24,11 @@ TAGS = {
 LOOSE = ("block", "cylinder", "ball", "bowl")
 _KINDS = ("block", "block", "block", "cylinder", "cylinder", "ball", "ball")
 _FEWEST, _MOST = 3, 8
-_WITH_ALL_FIXTURES, _WITH_SIZES, _OF_ONE_KIND = 0.85, 0.35, 0.3
+_WITH_ALL_FIXTURES, _WITH_SIZES, _OF_ONE_KIND = 0.85, 0.45, 0.3
 #: Of the scenes that tell sizes: how many have a third size, how many name every thing by its size.
-_OF_THREE_SIZES, _NAMED_BY_SIZE = 0.35, 0.4
+_OF_THREE_SIZES, _NAMED_BY_SIZE = 0.45, 0.4
+#: In how many of those no two of a kind are of one size, so that each can be told by comparing them.
+_ALL_COMPARE = 0.5
 
 
 def sample_scene(rng: random.Random) -> SceneGraph:
@@ -45,11 +47,18 @@ def _objects(rng: random.Random, count: int) -> list[Entity]:
     told = rng.random() < _WITH_SIZES
     named = told and rng.random() < _NAMED_BY_SIZE
     sizes = ("small", "medium", "large") if told and rng.random() < _OF_THREE_SIZES else SIZES
+    compared = told and rng.random() < _ALL_COMPARE
+    if compared:
+        crowded = rng.sample(LOOSE[:3], 3)[: rng.randint(2, 3)]
+        pool = [kind for kind in crowded for _ in sizes]
+        kinds = rng.sample(pool, min(count - bowls, len(pool)))
+        count = len(kinds) + bowls
     drawn: list[tuple[str, str, str]] = []
     while len(drawn) < count:
         kind = kinds[len(drawn)] if len(drawn) < len(kinds) else "bowl"
         unused = [size for size in sizes if (kind, size) not in {(each[0], each[2]) for each in drawn}]
-        size = rng.choice(unused) if unused and len(sizes) > len(SIZES) else rng.choice(sizes)
+        telling = compared or len(sizes) > len(SIZES)
+        size = rng.choice(unused) if unused and telling else rng.choice(sizes)
         thing = (kind, rng.choice(palette), size)
         twins = [other for other in drawn if other[:2] == thing[:2]]
         if thing not in drawn and (not twins or rng.random() < 0.5):

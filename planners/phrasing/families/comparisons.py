@@ -105,7 +105,10 @@ def tower_by_size(author: Author) -> tuple[str, Answer] | None:
         ("smallest", "middle", "largest"), (ordered[0], ordered[1], ordered[-1]), strict=True
     ):
         author.speaker.mean(name, f"{extreme} {standard(kind, colour)}")
-    return fill(author.phrase("comparisons", "tower_small" if small_up else "tower_large"), words), Goal(goal)
+    section = "tower_small" if small_up else "tower_large"
+    if len(ordered) == 3 and colour is None and author.rng.random() < 0.5:
+        section, words["S"] = f"{section}_three", author.speaker.word(kind)
+    return fill(author.phrase("comparisons", section), words), Goal(goal)
 
 
 def apart(author: Author) -> tuple[str, Answer] | None:

@@ -12,6 +12,7 @@ from planners.phrasing.families.placing import where
 from planners.phrasing.meaning import composed, feasible, sample_literal, step_about
 from planners.phrasing.mirror import Branch
 from planners.phrasing.templates import fill, slots
+from robot_skills.logic import Atom
 
 #: Where a condition of two parts can be misread: what is negated, and what "and" joins.
 _FOR_ONE = re.compile(r"\bC[,;]? (and|or|but)\b|\bN[,;]? (and|or|but)\b|not N|case that N|not .{0,12}that N")
@@ -120,6 +121,45 @@ def about_it(author: Author) -> tuple[str, Answer] | None:
     branches = _as_said(template, drawn, (then,), (other,) if with_else else None, text)
     author.form = author.mirror.clauses([branches])
     return fill(template, filled), Goal(goal)
+
+
+def on_its_place(author: Author) -> tuple[str, Answer] | None:
+    """Something goes somewhere, if that is empty, open and so on: "put it in the bowl unless it's full"."""
+    author.forget()
+    item = sample_literal(author.rng, author.scene, "in")
+    other = sample_literal(author.rng, author.scene)
+    if item is None or other is None or any(group.pick for group in item.groups):
+        return None
+    place = item.groups[1].names[0]
+    shown, where_to = author.speaker.group(item.groups[0]), author.speaker.one(place)
+    drawn = _of_place(author, place)
+    otherwise = author.say(other)
+    if shown is None or drawn is None or otherwise is None or speaks_back(f"{shown} {otherwise}"):
+        return None
+    author.mirror.note(item)
+    with_else = author.rng.random() < 0.45
+    template = author.phrase("conditions", "its_place_else" if with_else else "its_place")
+    words = {"X": shown, "Y": where_to, "B": otherwise}
+    words |= {"C": drawn.clause(author.speaker), "N": drawn.denied().clause(author.speaker)}
+    goal = (item,) if drawn.true else (other,) if with_else else ()
+    branches = _as_said(template, drawn, (item,), (other,) if with_else else None)
+    author.form = author.mirror.clauses([branches])
+    return fill(template, words), Goal(goal)
+
+
+def _of_place(author: Author, place: str) -> Condition | None:
+    """What can be so of a container that was just named."""
+    facts, rng = author.scene.facts, author.rng
+    if place == "drawer" and rng.random() < 0.5:
+        if Atom("ajar", (place,)) in facts:
+            return None
+        is_open = Atom("open", (place,)) in facts
+        drawn = Condition("it_open", "it_closed", f"open({place})", f"closed({place})", {}, is_open)
+    else:
+        full = any(fact.predicate == "in" and fact.args[1] == place for fact in facts)
+        text = f"there(thing in {author.speaker.text(place)})"
+        drawn = Condition("it_full", "it_empty", text, f"not {text}", {}, full)
+    return drawn.denied() if rng.random() < 0.5 else drawn
 
 
 def nested(author: Author) -> tuple[str, Answer] | None:

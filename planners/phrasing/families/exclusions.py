@@ -8,17 +8,46 @@ from planners.phrasing.author import Author, speaks_back
 from planners.phrasing.families.placing import where
 from planners.phrasing.groups import any_of
 from planners.phrasing.meaning import composed, feasible, sample_literal, step_about
-from planners.phrasing.nouns import standard
+from planners.phrasing.nouns import colour_of, standard
 from planners.phrasing.scenes import LOOSE
 from planners.phrasing.templates import fill
 from robot_skills.logic import Atom
 
+_BY_SORT = 0.4
 _OPPOSITES = {"not_open": ("closed", True), "not_closed": ("open", True)}
 _LAMPS = {"not_on": ("pressed", False), "not_off": ("pressed", True)}
 
 
+def but_not_sort(author: Author) -> tuple[str, Answer] | None:
+    """Everything, or all of a kind, and afterwards what sort is left out: "..., apart from the balls"."""
+    kind = author.rng.choice((None, None, *LOOSE[:3]))
+    movable = [each for each in author.scene.tagged("graspable") if kind in (None, each.kind)]
+    sort = author.rng.choice(movable) if movable else None
+    step = sample_literal(author.rng, author.scene, author.rng.choice(("in", "in", "in", "moved", "table")))
+    if sort is None or step is None:
+        return None
+    by_kind = kind is None and author.rng.random() < 0.6
+    left = [e for e in movable if (e.kind == sort.kind if by_kind else colour_of(e) == colour_of(sort))]
+    every, kept = tuple(e.name for e in movable), tuple(e.name for e in movable if e not in left)
+    goal = Literal(step.predicate, (Group(kept), *step.groups[1:]))
+    if len(kept) < 2 or len(left) < 2 or not feasible((goal,), author.scene):
+        return None
+    said = author.say(Literal(step.predicate, (Group(every), *step.groups[1:])), named=True)
+    if said is None:
+        return None
+    colour = None if by_kind else colour_of(sort)
+    noun = sort.kind if by_kind else kind
+    words = author.speaker.described(noun, colour, None, several=True)
+    if kind and not by_kind:
+        words = f"{author.speaker.word(str(colour))} ones"
+    author.mean(goal.groups[0], f"all {kind or THING} but all {standard(noun, colour)}")
+    return fill(author.phrase("exclusions", "but_not"), {"A": said, "X": f"the {words}"}), Goal((goal,))
+
+
 def but_not(author: Author) -> tuple[str, Answer] | None:
     """All of a kind, or one of them, and afterwards what is left out: "..., but not the blue one"."""
+    if author.rng.random() < _BY_SORT:
+        return but_not_sort(author)
     kind = author.rng.choice(LOOSE[:3])
     every = author.speaker.fitting(kind)
     if author.rng.random() < 0.3:

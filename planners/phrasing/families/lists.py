@@ -182,6 +182,21 @@ def put_away_and(author: Author) -> tuple[str, Answer] | None:
     return fill(author.phrase("lists", "then_shut"), words), Goal((item, literal("closed", "drawer")))
 
 
+def put_away_and_more(author: Author) -> tuple[str, Answer] | None:
+    """The same, and then something else."""
+    written, more = put_away_and(author), sample_literal(author.rng, author.scene)
+    said = author.say(more) if more else None
+    if written is None or more is None or said is None or speaks_back(said):
+        return None
+    text, goal = written
+    whole = composed((*goal.literals, more)) if isinstance(goal, Goal) else None
+    gerund = author.gerund(said)
+    if whole is None or len(whole) < 3 or gerund is None or not feasible(whole, author.scene):
+        return None
+    words = {"A": text, "B": said, "H": gerund}
+    return fill(author.phrase("lists", "and_last"), words), Goal(whole)
+
+
 def _into_drawer(author: Author) -> Literal | None:
     item = sample_literal(author.rng, author.scene, "in")
     if item is None or any(author.scene.entity(name).kind not in LOOSE for name in item.groups[0].names):

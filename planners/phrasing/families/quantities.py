@@ -11,6 +11,8 @@ from planners.phrasing.nouns import NUMBERS, standard
 from planners.phrasing.scenes import LOOSE
 from planners.phrasing.templates import fill, slots
 
+_ORDINALS = ("", "", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+
 
 def _pick(section: str, count: int) -> int:
     """How many of so many; 0 where it cannot be said of so many."""
@@ -26,7 +28,7 @@ def _pick(section: str, count: int) -> int:
     return 2 if count > 2 else 0
 
 
-_SECTIONS = ("all_but_one", "all_but_two", "couple", "half", "some_of_all", "one")
+_SECTIONS = ("all_but_one", "all_but_two", "any_number", "any_number", "couple", "half", "some_of_all", "one")
 
 
 def amount(author: Author) -> tuple[str, Answer] | None:
@@ -39,6 +41,8 @@ def amount(author: Author) -> tuple[str, Answer] | None:
     names = author.speaker.fitting(kind, colour)
     section = author.rng.choice(_SECTIONS)
     pick = _pick(section, len(names))
+    if pick and section == "any_number":
+        pick = author.rng.randint(2, len(names) - 1)
     step = sample_literal(author.rng, author.scene, author.rng.choice(("in", "in", "in", "table", "moved")))
     if step is None or not pick:
         return None
@@ -133,7 +137,11 @@ def split(author: Author) -> tuple[str, Answer] | None:
         "P2": said[1] or "",
     }
     words |= {"N": NUMBERS[counts[0]], "N2": NUMBERS[counts[1]], "M": NUMBERS[len(names)]}
-    template = author.phrase("quantities", "split_one" if counts[1] == 1 else "split")
+    last = author.rng.choice(("split_one", "split_last"))
+    words["O"] = _ORDINALS[len(names)]
+    template = author.phrase("quantities", last if counts[1] == 1 else "split")
+    if here == 1:
+        template = template.replace("N K", "N S", 1)
     rest = f"{any_of(counts[1])} {kind}" if "N2" in slots(template) else f"all but {counts[0]} {kind}"
     for item, text in zip(goal, (f"{any_of(counts[0])} {kind}", rest), strict=True):
         author.mean(item.groups[0], text)

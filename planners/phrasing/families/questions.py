@@ -27,8 +27,8 @@ def ambiguous(author: Author) -> tuple[str, Answer] | None:
     options: list[tuple[str | None, str | None, str | None]]
     options = [(None, colour, None), (meant.kind, None, None), (meant.kind, colour, None)]
     if size := meant.attributes.get("size"):
-        options.append((meant.kind, None, size))
-    fitting = [(how, _could(author, how, slot, other)) for how in options if how[0]]
+        options += [(meant.kind, None, size), (None, None, size)]
+    fitting = [(how, _could(author, how, slot, other)) for how in options if any(how)]
     fitting = [(how, names) for how, names in fitting if len(names) > 1]
     if not fitting:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from planners.compact import Answer, Goal, Group, Literal, literal
 from planners.forms import HELD
 from planners.phrasing.author import Author, speaks_back
+from planners.phrasing.families.contrasts import short
 from planners.phrasing.families.placing import WAYS, where
 from planners.phrasing.meaning import composed, feasible, sample_group, sample_literal, step_about
 from planners.phrasing.nouns import NUMBERS, colour_of, standard
@@ -46,6 +47,26 @@ def tower_of(author: Author) -> tuple[str, Answer] | None:
         return None
     words = {"X": author.plainly(middle), "Y": author.plainly(low), "Z": author.plainly(high)}
     return fill(author.phrase("references", "tower_of"), words), Goal(goal)
+
+
+def then_on_it(author: Author) -> tuple[str, Answer] | None:
+    """One thing goes somewhere, and another on top of it."""
+    solid = [each for each in author.scene.tagged("graspable") if "support" in each.tags]
+    if len(solid) < 2:
+        return None
+    base, above = author.rng.sample(solid, 2)
+    first = literal("on", base.name, "table")
+    if author.rng.random() < 0.5:
+        first = step_about(author.rng, author.scene, base.name, ("moved",)) or first
+    second = literal("on", above.name, base.name)
+    if not feasible((first, second), author.scene):
+        return None
+    said = author.say(first, shown={"X": author.plainly(base.name)})
+    gerund = author.gerund(said) if said else None
+    if said is None or gerund is None:
+        return None
+    words = {"A": said, "G": gerund, "Z": short(author, above.name, base.kind)}
+    return fill(author.phrase("references", "then_on_it"), words), Goal((first, second))
 
 
 def stacked_pair(author: Author) -> tuple[str, Answer] | None:
@@ -226,8 +247,10 @@ def others_too(author: Author) -> tuple[str, Answer] | None:
     if goal is None or len(goal) < 2 or not feasible(goal, author.scene):
         return None
     said = author.say(first, shown={"X": author.plainly(one)})
+    if first.predicate in ("in", "on") and author.rng.random() < 0.35:
+        said = f"{author.plainly(one)} {where(author, first)}"
     place = where(author, second)
-    if said is None or place is None or speaks_back(place):
+    if said is None or place is None or speaks_back(f"{said} {place}"):
         return None
     words = {"A": said, "P": place, "S": author.speaker.word(kind), "K": author.speaker.word(f"{kind}s")}
     words["N"] = NUMBERS[len(rest)]

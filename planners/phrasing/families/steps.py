@@ -115,6 +115,9 @@ def held_thing(author: Author) -> tuple[str, Answer] | None:
     words = author.say(item, style)
     if words is None:
         return None
+    if style == "imp" and "it" in words.split() and author.rng.random() < 0.6:
+        noun = author.speaker.word(author.scene.entity(held[0]).kind)
+        return fill(author.phrase("frames", "holding"), {"S": noun, "A": words}), Goal((item,))
     return (words if style == "hint_held" else author.framed(words)), Goal((item,))
 
 

@@ -12,6 +12,7 @@ from planners.phrasing.templates import fill
 from robot_skills.logic import Atom
 from robot_skills.scene_graph import DIRECTIONS
 
+FIXTURES = ("drawer", "door", "button")
 _SWAPS = (
     "WswapW X and Y", "WswapW X with Y", "WexchangeW X and Y", "WswitchW X and Y", "WinterchangeW X and Y",
     "please WswapW X and Y", "could you WswapW X and Y", "let X and Y Wtrade placesW",
@@ -28,7 +29,14 @@ def addition(author: Author) -> tuple[str, Answer] | None:
         return None
     text, goal = written
     used = {name for item in goal for group in item.groups for name in group.names}
-    if author.rng.random() < 0.5:
+    draw = author.rng.random()
+    if draw < 0.15 and not speaks_back(text):
+        return fill(author.phrase("additions", "rest"), {"A": text}), Goal(goal)
+    fixtures = [e.name for e in author.scene.entities if e.kind in FIXTURES and e.name not in used]
+    if draw < 0.3 and fixtures:
+        shown = author.speaker.fixture(author.rng.choice(fixtures))
+        return fill(author.phrase("additions", "fixture"), {"A": text, "F": shown}), Goal(goal)
+    if draw < 0.6:
         left = [e.name for e in author.scene.entities if e.kind in LOOSE and e.name not in used]
         if not left:
             return None

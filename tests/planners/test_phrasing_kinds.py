@@ -1,0 +1,148 @@
+"""Commands that compare, count and contrast, read from their words by themselves."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from planners.compact import Goal
+from planners.phrasing.author import Author
+from planners.phrasing.scenes import sample_scene
+from planners.phrasing.triples import Triple, write
+from planners.vocabulary import NUMBERS
+from robot_skills.logic import Atom, atoms
+from robot_skills.scene_graph import SceneGraph
+from tests.planners.conftest import make_scene
+
+SIZED = make_scene(
+    ("small green cylinder", "large green cylinder", "small white cylinder", "large white cylinder",
+     "red ball", "blue ball", "purple bowl"),
+    ["in(red ball, purple bowl)"],
+)  # fmt: skip
+
+
+def written(scene: SceneGraph, family: str, count: int = 300) -> list[Triple]:
+    author = Author(scene, random.Random(12))
+    return [each for _ in range(count) if (each := write(author, family))]
+
+
+def things(triple: Triple) -> set[str]:
+    assert isinstance(triple.answer, Goal)
+    return {name for atom in atoms(triple.answer.formula()) for name in atom.args}
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        (r"\b(smallest|tiniest|littlest)\b", {"small green cylinder", "small white cylinder"}),
+        (r"\b(biggest|largest|hugest)\b", {"large green cylinder", "large white cylinder"}),
+    ],
+)
+def test_several_of_one_size(said: str, names: set[str]) -> None:
+    found = [each for each in written(SIZED, "several by size") if re.search(said, each.command)]
+    assert len(found) > 5
+    assert all({n for n in things(each) if "cylinder" in n} == names for each in found)
+
+
+ONTO = r"^[^.,]*\b(red|green|blue) [a-z ]+ (?:on|onto|on top of) the (red|green|blue) one\W*$"
+
+
+def test_one_on_another_of_its_kind_stands_on_what_was_said_last() -> None:
+    """Of two colours and one verb, the first is what is put on the second."""
+    scene = make_scene(("red block", "green block", "blue block", "white bowl"))
+    read = 0
+    for each in written(scene, "one on its like"):
+        match = re.search(ONTO, each.command)
+        if match:
+            assert str(each.answer) == f"on({match[1]} block, {match[2]} block)"
+            read += 1
+    assert read > 2
+
+
+def test_of_two_that_are_contrasted_one_is_meant() -> None:
+    scene = make_scene(("red block", "green block", "blue block", "white bowl"))
+    read = 0
+    for each in written(scene, "contrast", 800):
+        match = re.search(r"(red|green|blue) (?:one|block),? (?:and )?not the (red|green|blue)", each.command)
+        if match:
+            assert f"{match[1]} block" in things(each), each.command
+            assert f"{match[2]} block" not in things(each), each.command
+            read += 1
+    assert read > 10
+
+
+def test_as_many_are_chosen_as_are_said() -> None:
+    scene = make_scene(("red ball", "blue ball", "green ball", "white ball", "yellow ball", "white bowl"))
+    counted = re.compile(r"\b(any|just|only|exactly) (two|three|four) of the balls\b")
+    read = 0
+    for each in written(scene, "amount", 600):
+        if (match := counted.search(each.command)) and isinstance(each.answer, Goal):
+            assert each.answer.literals[0].groups[0].pick == NUMBERS[match[2]], each.command
+            read += 1
+    assert read > 5
+
+
+def test_what_joins_something_is_none_of_what_is_there() -> None:
+    found = written(SIZED, "one more")
+    assert len(found) > 20
+    for each in found:
+        assert isinstance(each.answer, Goal)
+        (item,) = each.answer.literals
+        assert item.groups[0].pick
+        assert "red ball" not in item.groups[0].names
+        assert item.groups[1].names == ("purple bowl",)
+
+
+def test_exceptions_of_two_kinds_are_each_left_out() -> None:
+    scene = make_scene(("red block", "green block", "blue block", "red ball", "blue ball", "white bowl"))
+    read = 0
+    for each in written(scene, "but each"):
+        match = re.search(
+            r"all blocks but the (red|green|blue) one and all balls but the (red|blue) one", each.command
+        )
+        if match:
+            assert things(each).isdisjoint({f"{match[1]} block", f"{match[2]} ball"}), each.command
+            read += 1
+        assert len(things(each)) in (3, 4), each.command
+    assert read
+
+
+def test_a_condition_on_the_place_is_looked_up() -> None:
+    """In an empty bowl things go that are to go there if it is empty, and into a full one those others."""
+    for facts in ([], ["in(blue ball, white bowl)"]):
+        scene = make_scene(("red block", "blue ball", "white bowl"), facts)
+        read = 0
+        for each in written(scene, "condition on its place", 1500):
+            if match := re.search(r"\bunless (there's something|it's empty|it is empty)", each.command):
+                blocked = ("something" in match[1]) == bool(facts)
+                if "white bowl" in each.form and " else: " not in each.form:
+                    assert isinstance(each.answer, Goal)
+                    assert bool(each.answer.literals) is not blocked, each.command
+                    read += 1
+        assert read
+
+
+def test_sizes_can_often_be_compared() -> None:
+    scenes = [sample_scene(random.Random(number)) for number in range(400)]
+    assert (
+        sum(any(_all_differ(scene, kind) for kind in ("block", "cylinder", "ball")) for scene in scenes) > 40
+    )
+
+
+def _all_differ(scene: SceneGraph, kind: str) -> bool:
+    sizes: Sequence[str] = [str(e.attributes.get("size")) for e in scene.entities if e.kind == kind]
+    return len(sizes) > 1 and "None" not in sizes and len({*sizes}) == len(sizes)
+
+
+def test_what_is_put_down_first_carries_the_other() -> None:
+    scene = make_scene(("red block", "green block", "blue cylinder", "white bowl"))
+    for each in written(scene, "then on it"):
+        assert isinstance(each.answer, Goal)
+        first, second = each.answer.literals
+        base = first.groups[0].names[0]
+        assert second.predicate == "on"
+        assert second.groups[1].names == (base,)
+        assert Atom("on", (base, second.groups[0].names[0])) not in {*atoms(each.answer.formula())}
