@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robot_skills.cli.asking import at_terminal
 from robot_skills.cli.console import check_output, escape, make_console, write_json
 from robot_skills.cli.tabletop import load_scene, sight, tabletop
 from robot_skills.errors import InputError
@@ -76,6 +77,7 @@ def carry_out_procedure(args: argparse.Namespace, planner: Planner, library: Ski
                 console.print(f"[bold]{number}. {escape(line.text)}[/]")
                 plan = planner.plan_goal(line.goal, eyes.look(), line.text)
                 run = Run(console, world, library, sources, plan, eyes)
+                run.ask = at_terminal(console)
                 done = plan.verified and run.carry_out(None).success
                 _follow(console, watch, [entry.after for entry in run.journal.entries if entry.call])
                 if not done:

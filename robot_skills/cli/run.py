@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robot_skills.cli.asking import at_terminal, interruptible
 from robot_skills.cli.console import check_output, escape, make_console, write_json
 from robot_skills.cli.plan import add_planner_options, make_planner, show_result
 from robot_skills.cli.procedure import add_procedure_option, carry_out_procedure, check_choice
@@ -26,6 +27,7 @@ from robot_skills.cli.tabletop import (
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import Outcome, SkillCall, Status
 from robot_skills.symbolic.journal import Journal
+from robot_skills.symbolic.question import Ask, Choice, Question
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,7 +119,7 @@ def handle(args: argparse.Namespace) -> int:
             plan = planner.plan(args.command, graph)
         show_plan(console, plan, args.perception)
         result = {**plan.to_json(), "outcomes": [], "replans": 0, "success": False, "video": None}
-        result["diagnoses"] = []
+        result |= {"diagnoses": [], "asked": []}
         result |= {"perception": args.perception, "scene": str(args.scene) if args.scene else None}
         result["seed"] = None if args.scene else args.seed
         if not plan.verified:
@@ -129,8 +131,10 @@ def handle(args: argparse.Namespace) -> int:
             library.weights(call.skill)
         with skill_sources(library, calls, args.local, args.address, console) as sources:
             run = Run(console, world, library, sources, plan, eyes)
+            run.ask = at_terminal(console)
             done = run.carry_out(args.video)
         result |= {**done.to_json(), "reason": done.reason, "run_seconds": round(run.seconds, 3)}
+        result["asked"] = run.asked
         result["summary"] = told = summary(done)
         result["video"] = str(args.video) if args.video else None
         write_json(args.json, result)
@@ -179,6 +183,9 @@ class Run:
     Attributes:
         preempt: set it, from any thread, to stop the arm, and the run with it.
         journal: what happened, with the scene before and after each skill.
+        ask: puts a question to a person where the arm is at its wits' end; None: nobody is there, and the
+            question ends the run.
+        asked: these questions, and the answers, for machines.
         paced: whether a second of the robot's is to take a second, so that a person can follow, and step in.
         seconds: that the run took.
     """
@@ -199,6 +206,8 @@ class Run:
         self._watch: Watch | None = None
         self.preempt, self.paced = threading.Event(), False
         self._film: Film | None = None
+        self.ask: Ask | None = None
+        self.asked: list[dict[str, str | None]] = []
         self.journal = Journal(self._eyes.look)
         self.seconds = 0.0
 
@@ -233,6 +242,7 @@ class Run:
             costs=Affordances.open(self._library).cost,
             watch=self._watch,
             withdraw=lambda holding: retreat(self._world, holding, self.preempt.is_set),
+            ask=self._question,
             on_event=self._on_event,
         )
 
@@ -251,6 +261,19 @@ class Run:
             film.caption(result.reason, GREEN if result.success else RED)
             film.shoot(PAUSE)
         return result
+
+    def _question(self, question: Question) -> Choice | None:
+        """What a person answers; Ctrl-C leaves it."""
+        choice = None
+        if self.ask is not None:
+            try:
+                with interruptible():
+                    choice = self.ask(question)
+            except KeyboardInterrupt:
+                self.preempt.set()
+                choice = Choice.LEAVE
+        self.asked.append({"question": str(question), "answer": choice and choice.value})
+        return choice
 
     def _execute(self, call: SkillCall) -> Outcome:
         from robot_skills.composite import carry_out

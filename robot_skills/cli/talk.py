@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
+from robot_skills.cli.asking import chosen, show_question
 from robot_skills.cli.console import check_output, escape, make_console, write_json
 from robot_skills.cli.plan import make_planner, show_result, show_scene
 from robot_skills.cli.tabletop import Sight, load_scene, sight, tabletop
 from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
 from robot_skills.skill import SkillCall, Status
+from robot_skills.symbolic.question import Choice, Question
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,26 +51,33 @@ class Typed:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._lock = threading.Lock()
         self._meanwhile: Callable[[str], None] | None = None
+        self._back: list[str | None] = []
         if self.live:
             threading.Thread(target=self._listen, name="typed", daemon=True).start()
 
     def next(self) -> str | None:
         """The next line; None at the end."""
+        if self._back:
+            return self._back.pop()
         if self.live:
             return self._lines.get()
         line = self._stream.readline()
         return line.rstrip("\n") if line else None
 
+    def put_back(self, line: str | None) -> None:
+        """Let a line, or the end, be the next again."""
+        self._back.append(line)
+
     @contextlib.contextmanager
-    def meanwhile(self, hear: Callable[[str], None]) -> Iterator[None]:
-        """Give lines that come in to `hear`, which is called in another thread."""
+    def meanwhile(self, hear: Callable[[str], None] | None) -> Iterator[None]:
+        """Give lines that come in to `hear`, called in another thread; None keeps them for `next`."""
         with self._lock:
-            self._meanwhile = hear
+            before, self._meanwhile = self._meanwhile, hear
         try:
             yield
         finally:
             with self._lock:
-                self._meanwhile = None
+                self._meanwhile = before
 
     def _listen(self) -> None:
         for line in self._stream:
@@ -132,10 +141,7 @@ class _Talk:
     def hold(self) -> None:
         """Hear and do, until there is no more to hear."""
         while True:
-            self._console.print("[bold]>[/] ", end="")
-            line = self._typed.next()
-            if not self._typed.live:
-                self._console.print(line or "", markup=False)
+            line = self._prompted()
             if line is None:
                 return
             with self._console.status("Planning"):
@@ -162,7 +168,7 @@ class _Talk:
 
         show_result(self._console, plan)
         run = Run(self._console, self._world, self._library, self._sources, plan, self._eyes)
-        run.paced = self._typed.live
+        run.paced, run.ask = self._typed.live, self._ask
 
         def hear(line: str) -> None:
             try:
@@ -180,9 +186,29 @@ class _Talk:
         stopped = any(outcome.status is Status.PREEMPTED for outcome in done.outcomes)
         if stopped and not self._dialogue.stopping:
             self._dialogue.stop()  # it was Ctrl-C
-        self.turns[-1] |= {**done.to_json(), "reason": done.reason, "summary": summary(done)}
+        told = {**done.to_json(), "reason": done.reason, "summary": summary(done), "asked": run.asked}
+        self.turns[-1] |= told
         show_end(self._console, done, run.seconds, None)
         return done
+
+    def _ask(self, question: Question) -> Choice | None:
+        """Ask what to do about a failure; a line that is no answer is heard as the next command."""
+        show_question(self._console, question)
+        with self._typed.meanwhile(None):
+            line = self._prompted()
+            while line is not None and not line.strip():
+                line = self._prompted()
+        choice = None if line is None else chosen(line, question)
+        if choice is None:
+            self._typed.put_back(line)
+        return choice if line is None else choice or Choice.LEAVE
+
+    def _prompted(self) -> str | None:
+        self._console.print("[bold]>[/] ", end="")
+        line = self._typed.next()
+        if not self._typed.live:
+            self._console.print(line or "", markup=False)
+        return line
 
     def _note(self, line: str, reply: Reply) -> None:
         """Keep what was said, for machines; nothing was, where the arm comes to rest and a reply is due."""

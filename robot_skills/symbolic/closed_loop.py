@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robot_skills.logic import Formula
+from robot_skills.logic import And, Formula
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Outcome, Skill, SkillCall, Status
 from robot_skills.symbolic.diagnosis import ANSWERS, Answer, Budgets, Diagnosis, Failure, diagnose
 from robot_skills.symbolic.model import ground, same_for_all
+from robot_skills.symbolic.question import Ask, Choice, Question
 from robot_skills.symbolic.search import NODE_BUDGET, Verdict, search_in_order
 from robot_skills.symbolic.verification import verify
 from robot_skills.symbolic.watch import Watch
@@ -39,7 +40,7 @@ class Event:
 
     Attributes:
         kind: "step" before a skill runs, "outcome" after it, "diagnosis" when something went wrong and how it
-            is answered, "replan" when a new plan is made, "end".
+            is answered, "replan" when a new plan is made, "answer" when a person answered, "end".
         text: a sentence about it.
         call: the skill call of a step or an outcome.
         outcome: what came of it.
@@ -108,7 +109,7 @@ def run_command(
     costs: Costs = lambda scene: same_for_all,
     watch: Watch | None = None,
     withdraw: Callable[[bool], None] = lambda holding: None,
-    ask: Callable[[str], bool] = lambda question: False,
+    ask: Ask | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> RunResult:
     """Carry out a plan, and answer what goes wrong on the way.
@@ -117,7 +118,8 @@ def run_command(
     conditions, and those of the steps after it, must still work out. After each step its success condition
     is looked up in the scene, whatever the skill itself reports. A failure is diagnosed and answered as
     `diagnosis.ANSWERS` says, within the budgets. The run ends when the goal holds, when no answer is left, or
-    when a skill was preempted (somebody asked for a stop) or aborted (the robot could not go on).
+    when a skill was preempted (somebody asked for a stop) or aborted (the robot could not go on). Where
+    nobody answers the question that it comes to, this question is the reason.
 
     Args:
         goal: what must hold at the end.
@@ -130,7 +132,7 @@ def run_command(
         watch: what `execute` has the skills watched with, if it does.
         withdraw: after a failure, draws the arm back and lets things come to rest, before the scene is looked
             at again; told whether something is in the hand.
-        ask: tells the person what is wrong; true when she says that she has helped.
+        ask: puts a question to the person, when all else has failed; None: nobody is asked.
         on_event: told of every step, outcome, diagnosis and new plan.
     """
     run = _Run(goal, skills, observe_scene, execute, on_event)
@@ -147,7 +149,7 @@ class _Run:
         execute: Callable[[SkillCall], Outcome],
         tell: Callable[[Event], None],
     ) -> None:
-        self._goal, self._skills = goal, skills
+        self._wanted, self._goal, self._skills = goal, goal, skills  # the goal may become a part of it
         self._observe, self._execute, self._tell = observe, execute, tell
         self._scene = observe()
         self._plan: tuple[SkillCall, ...] = ()
@@ -156,6 +158,7 @@ class _Run:
         self._diagnoses: list[tuple[Diagnosis, Answer]] = []
         self._failures: Counter[SkillCall] = Counter()
         self._given: Counter[tuple[Answer, SkillCall | None]] = Counter()
+        self._replans = self._questions = 0
 
     def use(
         self,
@@ -163,7 +166,7 @@ class _Run:
         costs: Costs,
         watch: Watch | None,
         withdraw: Callable[[bool], None],
-        ask: Callable[[str], bool],
+        ask: Ask | None,
     ) -> None:
         """What is not part of the task itself."""
         self._budgets, self._costs, self._watch = budgets, costs, watch
@@ -191,14 +194,15 @@ class _Run:
                     break
             call, self._left = self._left[0], self._left[1:]
             problem = self._step(call)
-        return "The goal holds."
+        if self._goal is self._wanted:
+            return "The goal holds."
+        return f"The rest is done. {self._lacking()}"
 
     def finish(self, reason: str) -> RunResult:
         """Judge by the scene graph, not by what the skills said."""
-        success = self._scene.holds(self._goal)
+        success = self._scene.holds(self._wanted)
         self._tell(Event("end", reason))
-        replans = self._given[Answer.REPLAN, None]
-        return RunResult(tuple(self._outcomes), replans, success, reason, tuple(self._diagnoses))
+        return RunResult(tuple(self._outcomes), self._replans, success, reason, tuple(self._diagnoses))
 
     # Steps -----------------------------------------------------------------------------------------
 
@@ -256,22 +260,70 @@ class _Run:
             steps = self._answer(answer, problem)
             if steps is not None:
                 return steps
-        if problem.failure is not Failure.STOPPED and not self._possible():
-            text = f"No plan leads to {self._goal} from here. {problem.text}"
-            problem = Diagnosis(Failure.NOT_POSSIBLE, text, problem.call)
-            steps = self._answer(Answer.ASK, problem)
+        if problem.failure is Failure.STOPPED:
+            self._note(problem, Answer.ABORT)
+            return problem.text
+        return self._asked(problem)
+
+    def _asked(self, problem: Diagnosis) -> tuple[SkillCall, ...] | str:
+        """The steps that come of what a person answers; why there are none."""
+        while True:
+            stuck, question = self._question(problem)
+            if self._ask is None or self._questions >= self._budgets.questions:
+                self._note(stuck, Answer.ABORT)
+                return question.text
+            self._questions += 1
+            self._note(stuck, Answer.ASK)
+            choice = self._ask(question)
+            if choice is None or choice is Choice.LEAVE:
+                self._note(stuck, Answer.ABORT)
+                return str(question) if choice is None else question.text
+            self._tell(Event("answer", choice.value, problem.call))
+            steps = self._after(choice, problem)
             if steps is not None:
                 return steps
-        self._note(problem, Answer.ABORT)
-        if problem.failure in (Failure.STOPPED, Failure.NOT_POSSIBLE):
-            return problem.text
-        lacking = verify((), self._goal, self._scene, self._skills).problem
-        return f"Gave up after {self._given[Answer.REPLAN, None]} new plans. {problem.text} {lacking}"
+
+    def _question(self, problem: Diagnosis) -> tuple[Diagnosis, Question]:
+        """What is wrong, and what is asked about it."""
+        if plan_to(self._goal, self._scene, self._skills) is None:
+            text = f"No plan leads to {self._goal} from here. {problem.text}"
+            problem = Diagnosis(Failure.NOT_POSSIBLE, text, problem.call)
+        else:
+            text = f"Gave up after {self._replans} new plans. {problem.text} {self._lacking()}"
+        rest = (Choice.REST,) if self._ask and self._without(problem.call) is not None else ()
+        return problem, Question(text, (Choice.AGAIN, *rest, Choice.LEAVE))
+
+    def _after(self, choice: Choice, problem: Diagnosis) -> tuple[SkillCall, ...] | None:
+        """A plan from the scene as it is after the person's answer; all may be tried anew."""
+        self._scene = self._observe()
+        goal = self._without(problem.call) if choice is Choice.REST else self._goal
+        steps = None if goal is None else plan_to(goal, self._scene, self._skills, cost=self._cost())
+        if goal is None or steps is None:
+            return None
+        self._goal, self._plan = goal, steps
+        self._given.clear()
+        self._tell(Event("replan", choice.value, plan=steps))
+        return steps
+
+    def _without(self, call: SkillCall | None) -> Formula | None:
+        """The parts of the goal that plans without a call lead to; None where they hold, or are all."""
+        parts = self._goal.parts if isinstance(self._goal, And) else ()
+        kept: tuple[Formula, ...] = ()
+        for part in parts:
+            plan = plan_to(And((*kept, part)), self._scene, self._skills, cost=self._cost())
+            if plan is not None and call not in plan:
+                kept = (*kept, part)
+        if len(kept) == len(parts) or self._scene.holds(And(kept)):
+            return None
+        return And(kept)
+
+    def _lacking(self) -> str:
+        problem = verify((), self._wanted, self._scene, self._skills).problem
+        return "" if problem is None else problem
 
     def _answer(self, answer: Answer, problem: Diagnosis) -> tuple[SkillCall, ...] | None:
         """Steps of one kind, when the budget allows them and they can be had; giving them is noted."""
-        shared = answer in (Answer.REPLAN, Answer.ASK)
-        key = (answer, None if shared else problem.call)
+        key = (answer, None if answer is Answer.REPLAN else problem.call)
         if self._given[key] >= self._budgets.of(answer):
             return None
         steps = self._steps(answer, problem)
@@ -281,8 +333,8 @@ class _Run:
         self._note(problem, answer)
         if answer is Answer.DETOUR:
             self._plan = steps[1:]
-        elif shared:
-            self._plan = steps
+        elif answer is Answer.REPLAN:
+            self._plan, self._replans = steps, self._replans + 1
             self._tell(Event("replan", problem.text, plan=steps))
         return steps
 
@@ -294,14 +346,8 @@ class _Run:
                 return None if problem.call is None else self._detour(problem.call)
             case Answer.REPLAN:
                 return plan_to(self._goal, self._scene, self._skills, cost=self._cost())
-            case Answer.ASK if self._ask(problem.text):
-                self._scene = self._observe()
-                return plan_to(self._goal, self._scene, self._skills, cost=self._cost())
             case _:
                 return None
-
-    def _possible(self) -> bool:
-        return plan_to(self._goal, self._scene, self._skills) is not None
 
     def _detour(self, call: SkillCall) -> tuple[SkillCall, ...] | None:
         """The cheapest call about the same things from which a plan by way of that step leads to the goal."""

@@ -14,6 +14,7 @@ from robot_skills.skill import Outcome, Skill, SkillCall, Status
 from robot_skills.symbolic.closed_loop import Costs, Event, RunResult, plan_to, run_command
 from robot_skills.symbolic.diagnosis import Answer, Budgets, Failure
 from robot_skills.symbolic.model import same_for_all
+from robot_skills.symbolic.question import Ask, Choice, Question
 from tests.planners.conftest import make_scene
 
 GOAL = parse("in(red block, drawer) and closed(drawer)")
@@ -47,7 +48,7 @@ class ToyWorld:
         on_event: Callable[[Event], None] = lambda event: None,
         budgets: Budgets | None = None,
         goal: Formula = GOAL,
-        ask: Callable[[str], bool] = lambda question: False,
+        ask: Ask | None = None,
         costs: Costs = lambda scene: same_for_all,
     ) -> RunResult:
         plan = plan_to(goal, self.scene, self.skills)
@@ -198,24 +199,90 @@ def test_help_is_asked_for_and_taken(skills: Mapping[str, Skill]) -> None:
     """A block in a bowl is out of reach of the skills, and not of a person."""
     lost = changed("in(red block, blue bowl)", "not holding(red block)")
     world = ToyWorld(make_scene((*OBJECTS, "blue bowl")), skills, {2: lost})
-    asked: list[str] = []
+    asked: list[Question] = []
 
-    def take_it_out(question: str) -> bool:
+    def take_it_out(question: Question) -> Choice:
         asked.append(question)
         world.scene = changed("on(red block, table)", "not in(red block, *)")(world.scene)
-        return True
-
-    def change_nothing(question: str) -> bool:
-        return True
+        return Choice.AGAIN
 
     result = world.run(ask=take_it_out)
     assert result.success
-    assert told(result) == [(Failure.SLIPPED, Answer.ASK)]
-    assert "it is in the blue bowl" in asked[0]
-    world = ToyWorld(make_scene((*OBJECTS, "blue bowl")), skills, {2: lost})
-    result = world.run(ask=change_nothing)
-    assert told(result) == [(Failure.NOT_POSSIBLE, Answer.ABORT)]
+    assert told(result) == [(Failure.NOT_POSSIBLE, Answer.ASK)]
+    assert "it is in the blue bowl" in asked[0].text
+
+
+@pytest.mark.parametrize(
+    ("choice", "questions", "reason"),
+    [
+        (Choice.AGAIN, 3, "No plan leads to in(red block, drawer) and closed(drawer) from here."),
+        (Choice.LEAVE, 1, "No plan leads to in(red block, drawer) and closed(drawer) from here."),
+        (None, 1, "look again and try again, do the rest without it or leave it?"),
+    ],
+)
+def test_a_question_that_does_not_help_ends_the_run(
+    skills: Mapping[str, Skill], choice: Choice | None, questions: int, reason: str
+) -> None:
+    """Three questions are asked at most, and one that nobody answers is the reason."""
+    lost = changed("in(red block, blue bowl)", "not holding(red block)")
+    asked: list[Question] = []
+
+    def answer(question: Question) -> Choice | None:
+        asked.append(question)
+        return choice
+
+    result = ToyWorld(make_scene((*OBJECTS, "blue bowl")), skills, {2: lost}).run(ask=answer)
     assert not result.success
+    assert told(result) == [
+        *[(Failure.NOT_POSSIBLE, Answer.ASK)] * questions,
+        (Failure.NOT_POSSIBLE, Answer.ABORT),
+    ]
+    assert len(asked) == questions
+    assert reason in result.reason
+
+
+def test_the_rest_is_done_where_the_whole_cannot_be(skills: Mapping[str, Skill]) -> None:
+    """The block is out of reach in the bowl; the drawer can be closed, and that is not taken for success."""
+    lost = changed("in(red block, blue bowl)", "not holding(red block)")
+    world = ToyWorld(make_scene((*OBJECTS, "blue bowl")), skills, {2: lost})
+    result = world.run(ask=lambda question: Choice.REST)
+    assert names(result) == ["open", "pick", "place", "close"]
+    assert world.scene.holds(parse("closed(drawer)"))
+    assert (result.success, result.replans) == (False, 0)
+    assert result.reason == "The rest is done. At the end the goal lacks in(red block, drawer)."
+
+
+def test_the_rest_is_offered_where_there_is_one(skills: Mapping[str, Skill]) -> None:
+    lost = changed("in(red block, blue bowl)", "not holding(red block)")
+    scene = make_scene((*OBJECTS, "blue bowl"))
+    offered: list[tuple[Choice, ...]] = []
+
+    def answer(question: Question) -> Choice:
+        offered.append(question.options)
+        return Choice.LEAVE
+
+    for goal in ("in(red block, drawer)", "in(red block, drawer) and open(drawer)"):
+        ToyWorld(scene, skills, {2: lost}).run(ask=answer, goal=parse(goal))
+    assert offered == [(Choice.AGAIN, Choice.LEAVE)] * 2, "an open drawer is open already"
+
+
+def test_another_try_is_granted_with_all_that_may_be_tried(skills: Mapping[str, Skill]) -> None:
+    """A pick that fails until the person has said three times that it should go on."""
+    asked: list[Question] = []
+
+    def answer(question: Question) -> Choice:
+        asked.append(question)
+        if len(asked) == 2:
+            world.mishaps.clear()
+        return Choice.AGAIN
+
+    world = ToyWorld(make_scene(OBJECTS), skills, dict.fromkeys(range(1, 200), Status.FAILED))
+    result = world.run(ask=answer)
+    assert result.success
+    assert len(asked) == 2
+    assert "Gave up after 3 new plans." in asked[0].text
+    assert "Gave up after 6 new plans." in asked[1].text
+    assert result.replans == 6
 
 
 def test_looking_again_once_things_are_at_rest_is_enough(skills: Mapping[str, Skill]) -> None:
