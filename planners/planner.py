@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from planners.proposer import GoalProposer, Proposal
+from planners.proposer import GoalProposer, LanguageModelProposer, Proposal
+from planners.response_cache import Usage
 from planners.vocabulary import visible
 from robot_skills.affordance import Affordances
 from robot_skills.errors import InputError
@@ -97,6 +98,11 @@ class Planner:
     def knowing(self, affordances: Affordances) -> Planner:
         """The same planner, with what the skills can do."""
         return Planner(self._skills, self._proposer, self._budget, self._solver, affordances)
+
+    @property
+    def usage(self) -> Usage | None:
+        """What a model server was asked so far; None where there is none."""
+        return self._proposer.usage if isinstance(self._proposer, LanguageModelProposer) else None
 
     def plan(self, command: str, scene: SceneGraph) -> PlanResult:
         """Plan a command for a scene.

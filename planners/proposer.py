@@ -21,6 +21,7 @@ from planners.goal_form import GoalForm, refusal_for
 from planners.hazards import Hazards, hazards
 from planners.reader import AnswerModel, Written, read, tuned_model
 from planners.reading import read_command
+from planners.response_cache import Usage
 from planners.vocabulary import TURNS
 from robot_skills.embedding import sentence_embedding
 from robot_skills.logic import Formula
@@ -95,6 +96,12 @@ class LanguageModelProposer:
         self._examples = examples or ExampleBank(sentence_embedding(), bank())
         own = tuned_model() if isinstance(model, EmbeddedModel) and model.bundled else None
         self._reader = None if reader == "rules" else reader or own
+
+    @property
+    def usage(self) -> Usage | None:
+        """What a model behind a server was asked so far; None for one in this process."""
+        found = getattr(self._model, "usage", None)
+        return found if isinstance(found, Usage) else None
 
     def propose(self, command: str, scene: SceneGraph) -> Proposal:
         """Propose a goal, refuse, or ask.

@@ -48,6 +48,19 @@ class Usage:
         """What it cost at these prices."""
         return (self.prompt_tokens * self.prices[0] + self.tokens * self.prices[1]) / 1e6
 
+    def __str__(self) -> str:
+        asked = f"Model server: {self.requests} request{'s' * (self.requests != 1)}"
+        if self.requests:
+            counted = f"{self.prompt_tokens:,} tokens read, {self.tokens:,} written"
+            asked += f", {counted if self.prompt_tokens or self.tokens else 'tokens not counted by it'}"
+        cost = f", ${self.dollars:.6f}" if any(self.prices) else ""
+        return f"{asked}{cost}{f'; {self.cached} kept from before' if self.cached else ''}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The form used in results; `dollars` is None where no prices are given."""
+        told = {name: getattr(self, name) for name in ("requests", "cached", "prompt_tokens", "tokens")}
+        return {**told, "dollars": round(self.dollars, 9) if any(self.prices) else None}
+
     def count(self, answer: ServerAnswer) -> None:
         """Add an answer of the server."""
         self.requests += 1

@@ -137,9 +137,10 @@ def handle(args: argparse.Namespace) -> int:
     with console.status("Planning"):
         result = planner.plan(args.command, graph)
     show_result(console, result)
+    show_usage(console, planner)
     if args.pddl is not None and result.goal is not None:
         write_pddl(args.pddl, skills, graph, result.goal, affordances.cost(graph))
-    write_json(args.json, result.to_json())
+    write_json(args.json, result.to_json() | told_usage(planner))
     write_story(args.html, Story(result, graph, foreseen(result.plan, graph, skills)))
     return 0 if result.verified else 2
 
@@ -188,6 +189,17 @@ def _state(entity: Entity, graph: SceneGraph) -> str:
     if not told and "pressable" in entity.tags:
         told.append("not pressed")
     return ", ".join(told)
+
+
+def show_usage(console: Console, planner: Planner) -> None:
+    """What a model server was asked, and what that cost; nothing where there is none."""
+    if planner.usage is not None:
+        console.print(str(planner.usage), style="dim", markup=False)
+
+
+def told_usage(planner: Planner) -> dict[str, Any]:
+    """The same for machines: the key `usage`, null where there is no server."""
+    return {"usage": None if planner.usage is None else planner.usage.to_json()}
 
 
 def show_result(console: Console, result: PlanResult) -> None:

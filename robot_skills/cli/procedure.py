@@ -50,17 +50,21 @@ def check_choice(args: argparse.Namespace) -> None:
 
 def show_procedure(args: argparse.Namespace, planner: Planner, skills: Mapping[str, Skill]) -> int:
     """Read the procedure in the scene and show its steps; nothing moves."""
+    from robot_skills.cli.plan import show_usage, told_usage
+
     console, scene = make_console(), load_scene(args.scene, args.seed)
     with tabletop(scene) as world:
         procedure = _read(args.procedure, sight(world, args.perception), planner, skills)
     _show(console, procedure)
-    write_json(args.json, _told(procedure))
+    show_usage(console, planner)
+    write_json(args.json, _told(procedure) | told_usage(planner))
     return 0
 
 
 def carry_out_procedure(args: argparse.Namespace, planner: Planner, library: SkillLibrary) -> int:
     """Carry a procedure out line by line, and say what went otherwise; 1 when anything did."""
     from planners.procedure import Watch
+    from robot_skills.cli.plan import show_usage, told_usage
     from robot_skills.cli.run import Run, skill_sources
 
     console, scene, skills = make_console(), load_scene(args.scene, args.seed), library.skills
@@ -84,8 +88,9 @@ def carry_out_procedure(args: argparse.Namespace, planner: Planner, library: Ski
                     console.print(f"[red]Stopped.[/] {escape(plan.refused or 'That step did not work.')}")
                     break
         _say(console, watch.finish())
+    show_usage(console, planner)
     told = {"mistakes": [_remark(each) for each in watch.mistakes], "success": done and not watch.mistakes}
-    write_json(args.json, _told(procedure) | told)
+    write_json(args.json, _told(procedure) | told | told_usage(planner))
     return 0 if told["success"] else 1
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from robot_skills.cli.asking import at_terminal, interruptible
 from robot_skills.cli.console import check_output, escape, make_console, write_json
-from robot_skills.cli.plan import add_planner_options, make_planner, show_result
+from robot_skills.cli.plan import add_planner_options, make_planner, show_result, show_usage, told_usage
 from robot_skills.cli.procedure import add_procedure_option, carry_out_procedure, check_choice
 from robot_skills.cli.tabletop import (
     PERCEPTIONS,
@@ -122,7 +122,9 @@ def handle(args: argparse.Namespace) -> int:
         result |= {"diagnoses": [], "asked": []}
         result |= {"perception": args.perception, "scene": str(args.scene) if args.scene else None}
         result["seed"] = None if args.scene else args.seed
+        result |= told_usage(planner)
         if not plan.verified:
+            show_usage(console, planner)
             write_json(args.json, result)
             write_story(args.html, Story(plan, graph))
             return 2
@@ -141,6 +143,7 @@ def handle(args: argparse.Namespace) -> int:
         story = Story(plan, graph, run.journal.entries, done.success, done.reason, told)
         write_story(args.html, story, args.video)
         show_end(console, done, run.seconds, args.video)
+        show_usage(console, planner)
     if any(outcome.status is Status.PREEMPTED for outcome in done.outcomes):
         return 130
     return 0 if done.success else 1

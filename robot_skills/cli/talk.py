@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from robot_skills.cli.asking import chosen, show_question
 from robot_skills.cli.console import check_output, escape, make_console, write_json
-from robot_skills.cli.plan import make_planner, show_result, show_scene
+from robot_skills.cli.plan import make_planner, show_result, show_scene, show_usage, told_usage
 from robot_skills.cli.tabletop import Sight, load_scene, sight, tabletop
 from robot_skills.errors import InputError
 from robot_skills.library import SkillLibrary
@@ -117,7 +117,9 @@ def converse(args: argparse.Namespace, typed: Typed | None = None) -> int:
         finally:
             told: dict[str, Any] = {"turns": talk.turns, "perception": args.perception}
             told |= {"scene": str(args.scene) if args.scene else None}
+            told |= told_usage(planner)
             write_json(args.json, told | {"seed": None if args.scene else args.seed})
+            show_usage(console, planner)
     return 0
 
 

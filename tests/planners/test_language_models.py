@@ -97,6 +97,9 @@ def test_openai_back_end_against_a_real_server() -> None:
     answer = model.complete(Prompt("put A in drawer", EXAMPLES[:1]), its)
     assert answer.goal is None or its.from_text(str(answer.goal)) == answer.goal
     assert answer.prompt_tokens > 0
+    assert isinstance(model, OpenAIServer)
+    assert (model.usage.requests, model.usage.prompt_tokens) == (1, answer.prompt_tokens)
+    assert model.usage.tokens == answer.tokens > 0
     goals = [parse("holding(A)"), parse("in(A, drawer)")]
     assert model.complete(Prompt("put A in drawer", EXAMPLES[:1]), its, goals).goal in goals
 

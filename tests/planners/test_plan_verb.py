@@ -8,7 +8,7 @@ import pytest
 from robot_skills.cli.main import main
 
 pytest.importorskip("pybullet")
-KEYS = ["command", "goal", "plan", "verified", "refused", "question", "seconds", "expected_success"]
+KEYS = ["command", "goal", "plan", "verified", "refused", "question", "seconds", "expected_success", "usage"]
 
 
 def test_a_refusal_exits_with_1_and_is_written_down(
