@@ -60,7 +60,7 @@ def withdraw(
         observation = robot.observe(())
         position = observation.state[:3].astype(np.float64)
         off = posture.position - position
-        turn = _turn(_rotation(observation), posture.rotation)
+        turn = turn_between(_rotation(observation), posture.rotation)
         if np.linalg.norm(off) < posture.near and np.linalg.norm(turn) < 2 * posture.near:
             return step
         if off[2] > BELOW:
@@ -79,7 +79,7 @@ def _rotation(observation: Observation) -> NDArray[np.float64]:
     return np.stack([first, second, np.cross(first, second)], axis=1)
 
 
-def _turn(now: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+def turn_between(now: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rotation vector (3,) rad from one rotation to another; to first order, right in its direction."""
     vector: NDArray[np.float64] = 0.5 * np.cross(now, wanted, axis=0).sum(axis=1)
     return vector

@@ -37,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "recipe",
         metavar="RECIPE",
         help="YAML file: skill, episodes, first_seed, noise; failures: FILE.yaml, as `generate --failures` "
-        "writes it, collects under what was found there",
+        "writes it, collects under what was found there; midway: true in the middle of long commands",
     )
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, required=True, help="the data set's folder"
@@ -118,7 +118,7 @@ def _typed(value: float | str) -> str:
 
 
 def _read(path: str) -> CollectRecipe:
-    """The recipe: of the plain scenes, or of those that a search for failures found.
+    """The recipe: of the plain scenes, of those that a search for failures found, or midway in commands.
 
     Raises:
         InputError: it is none, or the file of failures that it names is none.
@@ -126,12 +126,14 @@ def _read(path: str) -> CollectRecipe:
     from robot_skills.training.configuration import read_yaml
     from robot_skills.training.recipe import CollectRecipe
 
-    if not {"failures", "perturbation"} & set(read_yaml(path, "collection recipe")):
+    said = set(read_yaml(path, "collection recipe"))
+    if not {"failures", "perturbation", "midway"} & said:
         return CollectRecipe.read(path)
     with silence():
+        from sim.experts.midway import MidwayRecipe
         from sim.generative.relearning import PerturbedRecipe
 
-    return PerturbedRecipe.read(path)
+    return MidwayRecipe.read(path) if "midway" in said else PerturbedRecipe.read(path)
 
 
 def _demonstrator(recipe: CollectRecipe) -> tuple[Callable[[], Callable[[int], Attempt]], float]:
@@ -152,9 +154,12 @@ def _demonstrator(recipe: CollectRecipe) -> tuple[Callable[[], Callable[[int], A
         read_config(Path(recipe.policy))  # that it is a trained folder is said here, not by a worker
     with silence():
         require("pybullet", "sim")
+        from sim.experts.midway import MidwayDemonstrator, MidwayRecipe
         from sim.generative.relearning import PerturbedDemonstrator, PerturbedRecipe
         from sim.tabletop.world import CONTROL_RATE
 
+    if isinstance(recipe, MidwayRecipe):
+        return MidwayDemonstrator(recipe), CONTROL_RATE
     if isinstance(recipe, PerturbedRecipe):
         return PerturbedDemonstrator(recipe), CONTROL_RATE
     return TabletopDemonstrator(recipe), CONTROL_RATE
@@ -167,13 +172,12 @@ def _by_hand(
     from robot_skills.errors import require
     from robot_skills.teleop.script import ScriptedWindow, read_script
     from robot_skills.teleop.session import Station, record
+    from robot_skills.training.recipe import CollectRecipe
 
     with silence():
         require("pybullet", "sim")
-        from sim.generative.relearning import PerturbedRecipe
-
-        if isinstance(recipe, PerturbedRecipe):
-            raise InputError("--teleop shows the plain scenes: the recipe names no failures then.")
+        if type(recipe) is not CollectRecipe:
+            raise InputError("--teleop shows the plain scenes: neither failures nor midway then.")
         from sim.tabletop.window import TabletopWindow
         from sim.tabletop.world import CONTROL_RATE, TabletopWorld
 

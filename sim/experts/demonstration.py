@@ -163,12 +163,15 @@ class Demonstrator:
 
     Args:
         recipe: of the collection.
+
+    Attributes:
+        world: where it acts.
     """
 
     def __init__(self, recipe: CollectRecipe) -> None:
         self._recipe = recipe
         self._learner: Policy | None = None
-        self._world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
+        self.world = TabletopWorld(cameras={camera: recipe.image_size for camera in recipe.cameras})
         if recipe.policy is not None:
             # One thread everywhere: sums in another order would be other numbers in another process.
             torch.set_num_threads(1)
@@ -177,7 +180,7 @@ class Demonstrator:
     def attempt(self, task: Task, through: Callable[[TabletopWorld], Robot] = lambda world: world) -> Attempt:
         """Try a task once; `through` as of `demonstrate_task`."""
         recipe = self._recipe
-        shown = demonstrate_task(self._world, task, recipe.noise, recipe.misled, self._learner, through)
+        shown = demonstrate_task(self.world, task, recipe.noise, recipe.misled, self._learner, through)
         return Attempt(task.seed, shown.episode() if shown.success else None, shown.reason)
 
 

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_skills.errors import unknown
-from robot_skills.robot import TRANSLATION_SCALE, Float
+from robot_skills.robot import ROTATION_SCALE, TRANSLATION_SCALE, Float
 from robot_skills.skill import SkillCall
+from robot_skills.withdrawal import turn_between
 from sim.tabletop import predicates
+from sim.tabletop.arm import DOWN
 from sim.tabletop.state import Body, Furnished, State
 
 Array = NDArray[np.float64]
@@ -29,6 +31,8 @@ Act: TypeAlias = "tuple[Float, bool]"
 GAIN = 0.6
 TRANSIT, CARRY, RETREAT = 0.15, 0.17, 0.14
 OPEN, CLOSE = -1.0, 1.0
+#: A hand that is turned by no more than this is upright, rad; beside each other in the drawer, m.
+UPRIGHT, BESIDE = 0.006, 0.06
 #: The fingers are this far apart when they are as good as open, and as good as shut on nothing, m.
 WIDE, SHUT = 0.070, 0.012
 
@@ -181,9 +185,11 @@ def _room_left(state: State, fixture: str, sign: float) -> bool:
 
 
 def towards(state: State, goal: Array, grip: float) -> Float:
-    """The action that brings the tool nearer to a goal (3,), the hand kept upright."""
+    """The action that brings the tool nearer to a goal (3,), the hand upright again if it is not."""
     move = np.clip(GAIN * (goal - state.tool) / TRANSLATION_SCALE, -1.0, 1.0)
-    return np.array([*move, 0.0, 0.0, 0.0, grip], np.float32)
+    turn = turn_between(state.rotation, DOWN)
+    turn = np.clip(GAIN * turn / ROTATION_SCALE, -1.0, 1.0) if np.linalg.norm(turn) > UPRIGHT else np.zeros(3)
+    return np.array([*move, *turn, grip], np.float32)
 
 
 def funnel(goal: Array, aside: float, radius: float, height: float) -> Array:
@@ -211,7 +217,7 @@ def place_aim(state: State, args: Mapping[str, str]) -> Array:
     """The point that the object's bottom goes to."""
     target = args["target"]
     if target == "drawer":
-        return np.array([*state.tray[:2], 0.025])
+        return np.array([*state.tray[:2], 0.025]) + _free_side(state, args["object"])
     if target == "table":
         return free_spot(state, args["object"])
     if target in state.furnishings:
@@ -220,6 +226,18 @@ def place_aim(state: State, args: Mapping[str, str]) -> Array:
     if base.kind == "bowl":
         return base.position
     return base.position + lift(base.height / 2)
+
+
+def _free_side(state: State, held: str) -> Array:
+    """Where in the drawer, (3,) from the middle of its tray: there, or beside what is there."""
+    inside = [
+        body.position[0] - state.tray[0]
+        for body in state.bodies.values()
+        if body.name != held and predicates.inside(state, body.name, "drawer")
+    ]
+    room = {side: min((abs(x - side) for x in inside), default=BESIDE) for side in (0.0, BESIDE, -BESIDE)}
+    free = [side for side, least in room.items() if least > 0.8 * BESIDE]
+    return np.array([free[0] if free else max(room, key=lambda side: room[side]), 0.0, 0.0])
 
 
 def free_spot(state: State, held: str) -> Array:

@@ -65,6 +65,19 @@ def test_a_trained_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:
     assert store.meta.info["command"].endswith(f"--policy {policy}")
 
 
+def test_midway_things_stand_where_other_skills_have_put_them(tmp_path: Path) -> None:
+    recipe = tmp_path / "place.yaml"
+    recipe.write_text("{skill: place, midway: true, episodes: 3, first_seed: 40, image_size: [16, 16]}")
+    assert main(["collect", str(recipe), "-o", str(tmp_path / "data"), "--local"]) == 0
+    store = EpisodeStore.open(tmp_path / "data")
+    assert len(store.episodes) == 3
+    for number, meta in enumerate(store.episodes):
+        assert meta.call is not None
+        episode = store.read(number)
+        assert episode.state[0, 9] < 0.06, "it holds nothing at first"
+        assert episode.end[-1] == 1.0
+
+
 def test_a_person_is_led_by_no_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tmp_path / "press.yaml"
     recipe.write_text("{skill: press, episodes: 1, policy: out/train/press}")
