@@ -22,21 +22,23 @@ if TYPE_CHECKING:
 #: Nothing is loaded and no script runs, whatever the names of things hold.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
-:root { --ink: #1c1e22; --soft: #6b7078; --line: #d9dce1; --paper: #fff; --tint: #f4f5f7; --mark: #1668c4;
+:root { color-scheme: light dark;
+        --ink: #1c1e22; --soft: #6b7078; --line: #d9dce1; --paper: #fff; --tint: #f4f5f7; --mark: #1668c4;
         --good: #2a8a3c; --bad: #c62f2f; --warn: #c98a12; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e8eaed; --soft: #9aa0a8; --line: #3a3e45; --paper: #17191c; --tint: #202328;
           --mark: #6aaef5; --good: #66c47a; --bad: #ef7272; --warn: #e2b04a; } }
-* { box-sizing: border-box; }
+* { box-sizing: border-box; } a { color: var(--mark); }
 body { margin: 0 auto; max-width: 1080px; padding: 22px; font: 14px/1.5 system-ui, sans-serif;
        color: var(--ink); background: var(--paper); overflow-wrap: anywhere; }
 h1 { font-size: 20px; margin: 0 0 6px; } h2 { font-size: 15px; margin: 22px 0 6px; }
 p { margin: 2px 0; } .soft, small { color: var(--soft); } code { font-size: 13px; }
 section { border: 1px solid var(--line); border-radius: 6px; margin: 10px 0; padding: 10px 14px; }
 section > header { display: flex; gap: 10px; align-items: baseline; flex-wrap: wrap; }
-section > header b { font-size: 15px; } .time { margin-left: auto; color: var(--soft); }
+header b { font-size: 15px; } .time { margin-left: auto; color: var(--soft); }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
 .pair { display: flex; flex-wrap: wrap; gap: 14px; margin-top: 8px; } figure { margin: 0; }
+@media (max-width: 500px) { body { padding: 12px; } section { padding: 8px; } }
 figcaption { color: var(--soft); font-size: 12px; }
 svg { background: var(--tint); border-radius: 4px; max-width: 100%; height: auto; }
 svg text { font: 10px system-ui, sans-serif; fill: var(--ink); text-anchor: middle; }
@@ -45,7 +47,7 @@ svg .thing > * { stroke: var(--soft); stroke-width: 1; }
 svg .marked > * { stroke: var(--mark); stroke-width: 3; }
 svg .lid { fill: var(--soft); } svg .hand { stroke: var(--soft); stroke-width: 4; fill: none; }
 ul { list-style: none; margin: 8px 0 0; padding: 0; } li.gained::before { content: "+ "; color: var(--good); }
-li.lost::before { content: "\\2212 "; color: var(--bad); }
+li.lost::before { content: "\\2212\\a0"; color: var(--bad); }
 """
 _COLOURS = {Status.SUCCEEDED: "good", Status.PREEMPTED: "warn"}
 
@@ -110,7 +112,10 @@ def _head(story: Story) -> Iterator[str]:
     if result.note is not None:
         yield f"<p>{escape(result.note)}</p>"
     if result.verified:
+        sure = result.expected_success
         yield f"<p>Plan, verified on the skills' cards: {_calls(map(str, result.plan))}</p>"
+        if sure is not None:
+            yield f"<p>Chance that each step works at its first try: {sure:.0%}</p>"
     who = f", goal proposed by {result.proposal.proposer}" if result.proposal else ""
     yield f"<p><small>Planned in {result.seconds:.2f} s{escape(who)}</small></p>"
     if story.film is not None:
@@ -145,7 +150,8 @@ def _step(number: int, entry: Entry) -> str:
     facts += [f'<li class="lost"><code>{escape(str(fact))}</code></li>' for fact in lost]
     changed = f"<ul>{''.join(facts)}</ul>" if facts else '<p class="soft">No fact changed.</p>'
     return (
-        f"<section><header><b>{number}.</b> <code>{escape(str(entry.call))}</code> {told} {time}</header>"
+        f"<section><header><span><b>{number}.</b> <code>{escape(str(entry.call))}</code></span> {told} {time}"
+        "</header>"
         f'<div class="pair"><figure>{picture(entry.before, marked)}<figcaption>before</figcaption></figure>'
         f"<figure>{picture(entry.after, marked)}<figcaption>after</figcaption></figure></div>"
         f"{changed}</section>"

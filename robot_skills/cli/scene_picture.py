@@ -19,7 +19,9 @@ PAINT = {
     "grey": "#8b9098", "brown": "#8a5a32",
 }  # fmt: skip
 _PLAIN = "#b4b9c1"
-_CELL, _SIZE, _FLOOR, _HIGHEST = 76, 32, 30, 5
+#: Width of a column and side of a block, px; room above and below a row; columns beside the hand's, so few
+#: that names can be read at a phone's width.
+_CELL, _SIZE, _FLOOR, _COLUMNS = 80, 32, 30, 4
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,17 @@ class _Drawing:
     def svg(self) -> str:
         """The whole picture."""
         standing = [entity for entity in self._scene.entities if self._stands(entity)]
-        width = _CELL * max(1, len(standing)) + _CELL
-        height = _SIZE * _HIGHEST + 2 * _FLOOR
-        floor = height - _FLOOR
-        parts = [f'<line class="table" x1="0" x2="{width}" y1="{floor}" y2="{floor}"/>']
-        for column, entity in enumerate(standing):
-            parts += self._thing(entity, _Box(_CELL * (column + 0.5), floor, _SIZE), labelled=True)
+        rows = [standing[first : first + _COLUMNS] for first in range(0, len(standing), _COLUMNS)] or [[]]
+        width, height, parts = _CELL * max(1, len(rows[0])) + _CELL, 0.0, []
+        for row in rows:
+            floor = height + _FLOOR + _SIZE * max([1.25 if height else 2.0, *map(self._levels, row)])
+            height = floor + _FLOOR
+            parts.append(f'<line class="table" x1="0" x2="{width}" y1="{floor:g}" y2="{floor:g}"/>')
+            for column, entity in enumerate(row):
+                parts += self._thing(entity, _Box(_CELL * (column + 0.5), floor, _SIZE), labelled=True)
         parts += self._hand(_Box(width - _CELL / 2, _FLOOR + _SIZE, _SIZE))
         inner = "".join(parts)
-        return f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img">{inner}</svg>'
+        return f'<svg viewBox="0 0 {width} {height:g}" width="{width}" role="img">{inner}</svg>'
 
     def _stands(self, entity: Entity) -> bool:
         """Whether a thing has a place of its own on the table."""
@@ -67,6 +71,15 @@ class _Drawing:
             return False
         place = self._where.get(entity.name)
         return place is None or place.args[1] == entity.name or self._is_table(place.args[1])
+
+    def _levels(self, entity: Entity, below: frozenset[str] = frozenset()) -> float:
+        """How high a thing is with all that stands on it, in blocks."""
+        own = 1.25 if {"openable", "container"} & entity.tags and entity.kind != "bowl" else 1.0
+        if entity.name in below:
+            return 0.0
+        under = below | {entity.name}
+        above = (self._levels(e, under) for e in self._scene.entities if self._is(e, "on", entity))
+        return own + max(above, default=0.0)
 
     def _is_table(self, name: str) -> bool:
         return any(each.name == name and each.kind == "table" for each in self._scene.entities)
@@ -152,7 +165,7 @@ class _Drawing:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 16 else f"{name[:15]}…"
+    return name if len(name) <= 15 else f"{name[:13]}…"
 
 
 def _paint(entity: Entity) -> str:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,11 +32,21 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.text = ""
+        self.open: list[str] = []
         self.feed(text)
+        assert self.open == [], "every element ends"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        if tag != "meta" and not (self.get_starttag_text() or "").endswith("/>"):
+            self.open.append(tag)
         self.attributes += attrs
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, "elements end in the order in which they began"
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -141,6 +153,29 @@ def test_a_picture_is_svg_with_each_thing_once(facts: list[str]) -> None:
     for shape in tree.iter("rect"):
         assert -1 <= float(shape.get("x", "0")) <= view[2]
         assert -1 <= float(shape.get("y", "0")) <= view[3]
+
+
+def test_many_things_stand_in_rows_that_fit_a_phone() -> None:
+    names = [
+        f"{colour} {kind}" for colour in ("red", "green", "blue") for kind in ("block", "ball", "cylinder")
+    ]
+    tower = [f"on({above}, {below})" for above, below in pairwise(names[:6])]
+    for facts in ([], tower):
+        tree = ElementTree.fromstring(picture(make_scene(names, facts)))
+        _, _, width, height = (float(part) for part in tree.get("viewBox", "").split())
+        assert width <= 400
+        shapes = [shape for group in tree.iter("g") for shape in group if shape.tag == "rect"]
+        assert all(float(shape.get("y", "0")) >= 0 for shape in shapes)
+        assert all(float(shape.get("y", "0")) + float(shape.get("height", "0")) <= height for shape in shapes)
+        floors = [float(line.get("y1", "0")) for line in tree.iter("line")]
+        assert len(floors) == -(-(len(names) + 3 - len(facts)) // 4)
+        assert floors == sorted(floors)
+
+
+def test_the_page_says_how_sure_the_plan_is(story: Story) -> None:
+    assert "works at its first try" not in page(story)
+    sure = replace(story, result=replace(story.result, expected_success=0.931))
+    assert "Chance that each step works at its first try: 93%" in Page(page(sure)).text
 
 
 def test_a_page_asks_nothing_of_the_network(story: Story, tmp_path: Path) -> None:
