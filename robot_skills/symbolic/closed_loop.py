@@ -40,7 +40,7 @@ class Event:
 
     Attributes:
         kind: "step" before a skill runs, "outcome" after it, "diagnosis" when something went wrong and how it
-            is answered, "replan" when a new plan is made, "answer" when a person answered, "end".
+            is answered, "replan" when a new plan is made, "end".
         text: a sentence about it.
         call: the skill call of a step or an outcome.
         outcome: what came of it.
@@ -278,7 +278,6 @@ class _Run:
             if choice is None or choice is Choice.LEAVE:
                 self._note(stuck, Answer.ABORT)
                 return str(question) if choice is None else question.text
-            self._tell(Event("answer", choice.value, problem.call))
             steps = self._after(choice, problem)
             if steps is not None:
                 return steps
@@ -302,7 +301,7 @@ class _Run:
             return None
         self._goal, self._plan = goal, steps
         self._given.clear()
-        self._tell(Event("replan", choice.value, plan=steps))
+        self._tell(Event("replan", f"The answer was: {choice.value}.", plan=steps))
         return steps
 
     def _without(self, call: SkillCall | None) -> Formula | None:
