@@ -20,7 +20,11 @@ from robot_skills.errors import InputError, unknown
 from robot_skills.scene_graph import SceneGraph
 
 RULES = Path(__file__).with_name("hazards.yaml")
-_ARTICLES = r"(?:the |a |an |my |his |her |their |our |your |that |this |old |little )*"
+_ARTICLES = (
+    r"(?:(?:the|a|an|my|his|her|their|our|your|that|this|old|little|hot|open|lit|burning|naked|big|small|poor|sick|"
+    r"sleeping|young|new|power|red|orange|yellow|green|cyan|blue|purple|white|small|medium|large) )*"
+)
+_WORD = re.compile(r"[a-z']+|[,.;:!?]")
 
 
 @dataclass(frozen=True)
@@ -51,18 +55,25 @@ class Hazards:
     Attributes:
         rules: in order; the first that fires is the reason.
         words: group -> its words and phrases, every form written out.
+        patterns: group -> what counts as a word of it besides.
+        harmless: what is left out of a command before it is looked at.
         kinds: group -> the kinds of things that belong to it.
     """
 
     rules: tuple[Rule, ...]
     words: Mapping[str, frozenset[str]]
+    patterns: Mapping[str, Sequence[re.Pattern[str]]]
+    harmless: Sequence[re.Pattern[str]]
     kinds: Mapping[str, frozenset[str]]
 
     def reason(self, command: str, scene: SceneGraph) -> str | None:
         """Why a command is too dangerous, or None."""
-        said = " ".join(re.findall(r"[a-z']+", command.lower()))
+        tokens = _WORD.findall(command.lower().replace("’", "'"))
+        said = " ".join("," if token in ",.;:!?" else token for token in tokens)
+        for pattern in self.harmless:
+            said = " ".join(pattern.sub(" ", said).split())
         text = f" {said} "
-        here = {group: self._here(group, text, scene) for group in self.words}
+        here = {group: self._here(group, text, scene) for group in {*self.words, *self.patterns}}
         for rule in self.rules:
             if _fires(rule, text, here):
                 return rule.reason
@@ -70,9 +81,11 @@ class Hazards:
 
     def _here(self, group: str, text: str, scene: SceneGraph) -> tuple[str, ...]:
         """The words of a group that a command holds, names of things of its kinds with them."""
+        words = self.words.get(group, frozenset())
         named = {e.name.lower() for e in scene.entities if e.kind in self.kinds.get(group, ())}
-        own = {e.name.lower() for e in scene.entities if set(e.name.lower().split()) & self.words[group]}
-        return tuple(word for word in {*self.words[group], *named, *own} if f" {word} " in text)
+        own = {e.name.lower() for e in scene.entities if set(e.name.lower().split()) & words}
+        matched = [match[0] for each in self.patterns.get(group, ()) for match in each.finditer(text.strip())]
+        return (*(word for word in {*words, *named, *own} if f" {word} " in text), *matched)
 
 
 def _fires(rule: Rule, text: str, here: Mapping[str, Sequence[str]]) -> bool:
@@ -102,20 +115,27 @@ def load_hazards(path: Path = RULES) -> Hazards:
         words = {name: frozenset(map(str, each)) for name, each in plain.items()}
         words |= {name: _inflected(each) for name, each in verbs.items()}
         kinds = {name: frozenset(each) for name, each in data.get("kinds", {}).items()}
+        patterns = {name: _patterns(each) for name, each in data.get("patterns", {}).items()}
+        harmless = _patterns(data.get("harmless", ()))
         rules = tuple(_rule(each) for each in data["rules"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, re.error) as error:
         raise InputError(f"{path} is no file of hazard rules: {error!r}.") from error
     for rule in rules:
         for name in (*(name for either in rule.groups for name in either), *filter(None, [rule.twice])):
-            if name not in words:
-                raise unknown("group of a hazard rule", name, words)
-    return Hazards(rules, words, kinds)
+            if name not in words and name not in patterns:
+                raise unknown("group of a hazard rule", name, {**words, **patterns})
+    return Hazards(rules, words, patterns, harmless, kinds)
 
 
 @cache
 def hazards() -> Hazards:
     """The rules that come with the package."""
     return load_hazards()
+
+
+def _patterns(texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    """Each of whole words only."""
+    return tuple(re.compile(rf"(?<![a-z'])(?:{text})(?![a-z'])") for text in texts)
 
 
 def _inflected(verbs: Iterable[str]) -> frozenset[str]:
