@@ -13,249 +13,38 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 import yaml
 from commands import scene_for
-from numpy.typing import NDArray
-from report import hardware, write_report
+from perception_states import SKILLS, Look, compared
+from perception_training import OUT, add_training_options, train
+from report import write_report
 from rich.console import Console
-from safetensors.torch import load_file, save_file
 
 from robot_skills.cli.plan import add_planner_options, make_planner
 from robot_skills.cli.run import Run, skill_sources
 from robot_skills.cli.tabletop import PERCEPTIONS, look, sight, tabletop
 from robot_skills.library import SkillLibrary
-from robot_skills.logic import Atom
-from robot_skills.perception.close_look import CloseLook, CloseTrainer, labelled_windows
-from robot_skills.perception.detector import (
-    CLOSE,
-    Detector,
-    DetectorConfig,
-    DetectorNetwork,
-    close_look,
-    halved,
-)
-from robot_skills.perception.graph import scene_graph as believed
-from robot_skills.perception.perceiver import SHIPPED, Perceiver
-from robot_skills.perception.training import DetectorTraining, Looks, Trainer, looks
-from robot_skills.policies.visuomotor import WEIGHTS
-from robot_skills.scene_graph import SceneGraph
+from robot_skills.perception.detector import Detector
+from robot_skills.perception.perceiver import SHIPPED
 from robot_skills.skill import SkillCall
 from robot_skills.training.statistics import wilson_interval
-from sim.experts.expert import expert_for
-from sim.experts.recording import draw_call
-from sim.tabletop.catalogue import TABLETOP
-from sim.tabletop.oracle import scene_graph
-from sim.tabletop.scene import Scene
-from sim.tabletop.state import State
-from sim.tabletop.views import FRAMING, sensed
-from sim.tabletop.world import TabletopWorld
 
-OUT = Path("out/perception")
-#: Skills that the experts do in a run, at most, and steps that one may take.
-SKILLS, LIMIT = 4, 90
-#: Stream of random numbers of a seed, and scenes to a file of pictures.
-STREAM, SCENES_A_FILE = 127, 100
-#: Of each file of pictures: camera -> arrays.
-Files: TypeAlias = "list[dict[str, dict[str, Any]]]"
 PREDICATES = ("on", "in", "holding", "open", "ajar", "pressed", "moved")
-
-
-@dataclass(frozen=True)
-class Look:
-    """One look, compared with the oracle.
-
-    Attributes:
-        first: whether nothing had been seen before.
-        alone: whether it was judged without memory.
-        whole: whether all entities and facts are as the oracle's.
-        named: whether the entities are.
-        found, there: entities with their right name, and entities.
-        true, told, right: predicate -> facts of the oracle, of the camera, and of both.
-        errors: distances between believed and true positions of the things of the right name, mm.
-        seconds: processor time of the look without rendering.
-    """
-
-    first: bool
-    alone: bool
-    whole: bool
-    named: bool
-    found: int
-    there: int
-    true: dict[str, int]
-    told: dict[str, int]
-    right: dict[str, int]
-    errors: list[float]
-    seconds: float
-
-
-def train(args: argparse.Namespace) -> None:
-    """Render what is not there yet, train both networks, write the folder and its card."""
-    seeds, config = range(args.first_seed, args.first_seed + args.scenes), DetectorConfig(TABLETOP, FRAMING)
-    files = list(rendered(seeds))
-    if args.part in ("whole", "both"):
-        save_file(halved(trained_whole(config, files, args)), OUT / WEIGHTS)
-    if args.part in ("close", "both"):
-        save_file(halved(trained_close(config, files, args.close_steps)), OUT / CLOSE)
-    if not all((OUT / file).exists() for file in (WEIGHTS, CLOSE)):
-        return
-    parts = {WEIGHTS: DetectorNetwork(config), CLOSE: close_look(config)}
-    for file, part in parts.items():
-        part.load_state_dict(load_file(OUT / file))
-    Detector(config, *parts.values()).save(args.folder)
-    sizes = [(args.folder / file).stat().st_size / 1e6 for file in parts]
-    weights = [sum(value.numel() for value in part.parameters()) for part in parts.values()]
-    facts = {
-        "scenes": args.scenes, "first": seeds[0], "last": seeds[-1], "steps": args.steps,
-        "close_steps": args.close_steps, "whole": weights[0], "close": weights[1],
-        "looks": sum(len(arrays["front"]["images"]) for arrays in files), "size": round(sum(sizes), 2),
-        "batch": DetectorTraining.batch, "hardware": hardware(),
-    }  # fmt: skip
-    (args.folder / "README.md").write_text(CARD.format(**facts))
-
-
-def rendered(seeds: range) -> Iterator[dict[str, dict[str, Any]]]:
-    """The pictures of each file of scenes: camera -> arrays."""
-    folder = OUT / "pictures"
-    for first in range(seeds.start, seeds.stop, SCENES_A_FILE):
-        names = {camera: folder / f"{camera}_{first}_{first + SCENES_A_FILE}.npz" for camera in FRAMING}
-        if not all(name.exists() for name in names.values()):
-            command = [sys.executable, "-m", "sim.experts.sightings", "-o", str(folder)]
-            subprocess.run([*command, "--first-seed", str(first), "--scenes", str(SCENES_A_FILE)], check=True)
-        yield {camera: dict(np.load(name)) for camera, name in names.items()}
-
-
-def trained_whole(config: DetectorConfig, files: Files, args: argparse.Namespace) -> DetectorNetwork:
-    """The network for whole pictures."""
-    parts = [looks(config, arrays) for arrays in files]
-    data = Looks(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-    network = DetectorNetwork(config)
-    if args.start is not None:
-        network.load_state_dict(load_file(args.start))
-    training = DetectorTraining(steps=args.steps, learning_rate=args.rate)
-    trainer = Trainer(config, data, training, network if args.start else None)
-    for measured in trainer.run():
-        print({name: round(value, 3) for name, value in measured.items()}, flush=True)
-        save_file(halved(trainer.network), OUT / "latest.safetensors")
-    return trainer.network
-
-
-def trained_close(config: DetectorConfig, files: Files, steps: int) -> CloseLook:
-    """The network for closer looks."""
-    rng = np.random.default_rng([0, STREAM])
-    parts = [
-        labelled_windows(
-            arrays["images"], arrays["things"], depths(arrays), arrays["focal"], len(TABLETOP.graspable), rng
-        )
-        for file in files
-        for arrays in file.values()
-    ]
-    torch.manual_seed(0)
-    network = close_look(config)
-    trainer = CloseTrainer(network, *(torch.cat(each) for each in zip(*parts, strict=True)))
-    for measured in trainer.run(steps):
-        print({name: round(value, 3) for name, value in measured.items()}, flush=True)
-    return network
-
-
-def depths(arrays: dict[str, Any]) -> NDArray[np.float64]:
-    """How far in front of the camera each thing is, (N, M) m."""
-    away = arrays["things"][..., 6:9] - arrays["eye"][:, None]
-    return -np.einsum("nmk,nk->nm", away, arrays["rotation"][:, :, 2])
 
 
 def states(args: argparse.Namespace) -> None:
     """Look along runs of the experts, with and without memory, and keep what came of it."""
     torch.set_num_threads(1)
-    detector, world = Detector.load(args.folder), TabletopWorld({})
-    found: list[Look] = []
-    for seed in range(args.first_seed, args.first_seed + args.runs):
-        world.reset(Scene.sample([seed, STREAM]))
-        perceiver = Perceiver(lambda: sensed(world), detector)
-        for number, _ in enumerate(work(world, perceiver, np.random.default_rng([seed, STREAM]))):
-            found.append(compare(world, perceiver, first=number == 0, alone=False))
-            found.append(compare(world, Perceiver(lambda: sensed(world), detector), number == 0, alone=True))
-            if args.verbose and not found[-2].whole:
-                print(
-                    seed,
-                    number,
-                    difference(believed(perceiver.memory), scene_graph(world.state())),
-                    flush=True,
-                )
-    world.close()
+    seeds = range(args.first_seed, args.first_seed + args.runs)
+    found = compared(Detector.load(args.folder), seeds, args.verbose)
     write(args.first_seed, "states", [asdict(each) for each in found])
     whole = [each.whole for each in found if not each.alone]
     print(f"{sum(whole)} of {len(whole)} whole graphs")
-
-
-def work(world: TabletopWorld, perceiver: Perceiver, rng: np.random.Generator) -> Iterator[None]:
-    """Let experts do some skills in a row; yields where `run` would look: before and after each."""
-    before: list[SkillCall] = []
-    yield
-    for _ in range(SKILLS):
-        call = draw_call(world.state(), rng, before)
-        if call is None:
-            return
-        before.append(call)
-        world.begin_command()
-        perceiver.begin_command()
-        expert = expert_for(call)
-        for _ in range(LIMIT):
-            action, over = expert.act(world.state())
-            world.act(action)
-            if over:
-                break
-        yield
-
-
-def compare(world: TabletopWorld, perceiver: Perceiver, first: bool, alone: bool) -> Look:
-    """Look, and compare with the oracle; `moved` is no matter of a single look."""
-    state = world.state()
-    views = sensed(world)
-    began = time.process_time()
-    graph = perceiver.perceive(views)
-    seconds = time.process_time() - began
-    oracle = scene_graph(state)
-    names, true_names = ({each.name for each in seen.entities} for seen in (graph, oracle))
-    skipped = {"fits", "moved"} if alone else {"fits"}
-    told, true = ({fact for fact in seen.facts if fact.predicate not in skipped} for seen in (graph, oracle))
-    return Look(
-        first, alone, names == true_names and told == true, names == true_names,
-        len(names & true_names), len(true_names), count(true), count(told), count(told & true),
-        position_errors(perceiver, state), seconds,
-    )  # fmt: skip
-
-
-def count(facts: set[Atom]) -> dict[str, int]:
-    return dict(Counter(fact.predicate for fact in facts))
-
-
-def position_errors(perceiver: Perceiver, state: State) -> list[float]:
-    return [
-        1000 * float(np.linalg.norm(thing.position - state.bodies[thing.name].position))
-        for thing in perceiver.memory.things
-        if thing.name in state.bodies
-    ]
-
-
-def difference(graph: SceneGraph, oracle: SceneGraph) -> str:
-    """What the camera lacks (-) and has too much (+)."""
-    marks = []
-    for mark, one, other in (("-", oracle, graph), ("+", graph, oracle)):
-        names = {each.name for each in one.entities} - {each.name for each in other.entities}
-        facts = {str(fact) for fact in one.facts - other.facts if fact.predicate != "fits"}
-        marks += [f"{mark}{each}" for each in (*sorted(names), *sorted(facts))]
-    return " ".join(marks)
 
 
 def commands(args: argparse.Namespace) -> None:
@@ -344,54 +133,13 @@ def tally(marks: list[bool]) -> tuple[int, int]:
     return sum(marks), len(marks)
 
 
-CARD = """\
-# The detector of the tabletop
-
-Two convolutional networks ({size} MB in half precision): one of {whole:,} weights finds blocks, cylinders,
-balls, bowls, drawer, door and button in the pictures of both cameras, one of {close:,} looks
-closer at each graspable thing to tell its kind. `config.json` holds their sizes and the catalogue: what there
-is, how large, what may be done with it. See `docs/perception.md`.
-
-```python
-from robot_skills.perception.detector import Detector
-from robot_skills.perception.graph import scene_graph as believed
-from robot_skills.perception.perceiver import SHIPPED
-
-detector = Detector.load(SHIPPED)
-```
-
-## Training
-
-`python benchmarks/perception.py train --scenes {scenes} --steps {steps} --close-steps {close_steps}`
-(`make perception`) on {hardware}.
-
-- {looks:,} looks of both cameras at {scenes:,} scenes (seeds {first} to {last}), labelled by the simulator's
-  state: six in ten arranged (things stacked, in bowls, in the drawer, in the hand, pushed away), four in ten
-  with scripted experts at work. Light, brightness, table and the front camera's place vary in seven of ten.
-- {steps:,} steps of {batch} looks; {close_steps:,} steps of 128 windows.
-
-## How good it is
-
-[`benchmarks/results/perception.md`](../../benchmarks/results/perception.md), on seeds from 1,000,000 on.
-
-It knows this tabletop, from synthetic pictures. It does not know the furniture of generated tasks.
-"""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     jobs = parser.add_subparsers(required=True)
     job = jobs.add_parser("train")
-    job.add_argument("--first-seed", type=int, default=0)
-    job.add_argument("--scenes", type=int, default=1600)
-    job.add_argument("--steps", type=int, default=DetectorTraining.steps)
-    job.add_argument("--rate", type=float, default=DetectorTraining.learning_rate, help="learning rate")
-    job.add_argument("--start", metavar="FILE", type=Path, help="weights to go on with")
-    job.add_argument("--close-steps", type=int, default=8000)
-    parts = ("whole", "close", "both", "neither")
-    job.add_argument("--part", choices=parts, default="both", help="which network is trained")
+    add_training_options(job)
     job.set_defaults(job=train)
     job = jobs.add_parser("states")
     job.add_argument("--first-seed", type=int, default=1_000_000)
