@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from planners.answers import absent, listing
+from planners.answers import QuestionError, RefusalError, absent, listing
 from planners.compact import (
     CANNOT,
     Answer,
@@ -30,6 +30,8 @@ from planners.compact import (
 from planners.embedded import bundled_weights, idle_processors, start_server
 from planners.forms import resolve
 from planners.forms_grammar import grammar
+from planners.phrases import tokenise
+from planners.references import find_references
 from planners.soundness import consistent
 from robot_skills.errors import InputError
 from robot_skills.logic import And, Atom, Formula, Or, atoms
@@ -59,8 +61,8 @@ class AnswerModel(Protocol):
         """For reports."""
         ...
 
-    def write(self, command: str, scene: SceneGraph) -> Written:
-        """The answer to a command in a scene."""
+    def write(self, command: str, scene: SceneGraph, missing: bool = True) -> Written:
+        """The answer to a command in a scene; `missing`: whether it may say that something is not there."""
         ...
 
 
@@ -84,7 +86,7 @@ class TunedModel:
     def _server(self) -> Any:
         return start_server(bundled_weights(), self._threads, _CONTEXT, self._adapter)
 
-    def write(self, command: str, scene: SceneGraph) -> Written:
+    def write(self, command: str, scene: SceneGraph, missing: bool = True) -> Written:
         """Decode greedily under the scene's grammar.
 
         Raises:
@@ -93,7 +95,7 @@ class TunedModel:
         answer = self._server.handle_completions(
             {
                 "prompt": describe(scene) + prompt(command),
-                "grammar": grammar(scene, command),
+                "grammar": grammar(scene, command, missing),
                 "n_predict": _MOST_TOKENS,
                 "temperature": 0.0,
                 "cache_prompt": True,
@@ -121,12 +123,30 @@ def read(model: AnswerModel, command: str, scene: SceneGraph) -> tuple[Answer | 
     if not words_of(command) or len(normalised(command)) > LONGEST:
         return None, None
     written = model.write(command, scene)
+    if overlooked(written.text, scene):
+        again = model.write(command, scene, missing=False)
+        written = Written(
+            again.text, written.prompt_tokens + again.prompt_tokens, written.tokens + again.tokens
+        )
     try:
         answer = resolve(written.text, scene)
         good = sound(answer, scene) and not strays(answer, command, scene)
         return (answer if good else None), written
     except InputError:  # cut off at the most tokens, or a name that reads as an answer's marks do
         return None, written
+
+
+def overlooked(text: str, scene: SceneGraph) -> bool:
+    """Whether an answer calls missing what is there by its words alone: "two of the blocks", "the cube"."""
+    lead = "refuse: missing "
+    tokens = tokenise(text.removeprefix(lead), scene) if text.startswith(lead) else []
+    try:
+        found = find_references(tokens, scene)
+    except QuestionError as question:  # several fit
+        return question.span == (0, len(tokens))
+    except RefusalError:
+        return False
+    return len(found) == 1 and (found[0].start, found[0].end) == (0, len(tokens))
 
 
 def strays(answer: Answer, command: str, scene: SceneGraph) -> bool:

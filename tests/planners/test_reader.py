@@ -23,14 +23,16 @@ from planners.compact import (
     spans,
 )
 from planners.forms import resolve
+from planners.forms_grammar import grammar
 from planners.planner import Planner, PlanResult
 from planners.proposer import LanguageModelProposer
-from planners.reader import ADAPTER, TunedModel, Written, read, refusal_for, sound
+from planners.reader import ADAPTER, TunedModel, Written, overlooked, read, refusal_for, sound
 from robot_skills.errors import InputError
 from robot_skills.logic import parse
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Skill
 from tests.planners.conftest import make_scene
+from tests.planners.gbnf import Grammar
 from tests.planners.test_planner import ScriptedModel
 
 SCENE = make_scene(
@@ -48,9 +50,35 @@ class Says:
         self.text = text
         self.asked = 0
 
-    def write(self, command: str, scene: SceneGraph) -> Written:
+    def write(self, command: str, scene: SceneGraph, missing: bool = True) -> Written:
         self.asked += 1
         return Written(self.text, 10, 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "there"),
+    [
+        ("two of the blocks", True),
+        ("both blocks", True),
+        ("block", True),
+        ("the yellow ball", True),
+        ("three blocks", False),
+        ("green ball", False),
+        ("spoon", False),
+        ("yellow die", False),
+        ("ball that sings", False),
+    ],
+)
+def test_what_is_there_is_not_missing(words: str, there: bool) -> None:
+    """The model is asked once more, under a grammar that lets it call nothing missing."""
+    text = f"refuse: missing {words}"
+    reader = Says(text)
+    read(reader, f"put {words} in the drawer", SCENE)
+    assert overlooked(text, SCENE) is there
+    assert reader.asked == 1 + there
+    assert Grammar(grammar(SCENE, words)).admits(f" {text}\n")
+    assert not Grammar(grammar(SCENE, words, missing=False)).admits(f" {text}\n")
+    assert Grammar(grammar(SCENE, words, missing=False)).admits(" in(all block, drawer)\n")
 
 
 def test_a_fixture_that_is_not_there_is_not_another() -> None:
