@@ -19,9 +19,8 @@ from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 KINDS = (*LOOSE, THING)
 
 
-def grammar(scene: SceneGraph, command: str, missing: bool = True) -> str:
-    """The grammar of the answers there can be to a command in a scene; `missing`: that something is not."""
-    worded = [reason for reason in WORDED if missing or reason != "missing"]
+def grammar(scene: SceneGraph, command: str) -> str:
+    """The grammar of the answers there can be to a command in a scene."""
     names = [entity.name for entity in scene.entities]
     loose = {each.kind for each in scene.entities if not {"openable", "pressable"} & each.tags} - {"table"}
     colours = {each.attributes["colour"] for each in scene.entities if "colour" in each.attributes}
@@ -58,7 +57,7 @@ def grammar(scene: SceneGraph, command: str, missing: bool = True) -> str:
                 f"name ::= {_either(names)}",
                 f"direction ::= {_either(DIRECTIONS)}",
                 'asked ::= name (" | " name){0,15} | direction (" | " direction){1,3}',
-                f'why ::= {_either(PLAIN)} | ({_either(worded)}) " " words | {_quoted(CANNOT + " ")} wrong',
+                f'why ::= {_either(PLAIN)} | ({_either(WORDED)}) " " words | {_quoted(CANNOT + " ")} wrong',
                 f"words ::= {_either(spans(command) or ['that'])}",
                 'wrong ::= ("in(" | "on(") name ", " name ")" | '
                 '("holding(" | "open(" | "closed(" | "pressed(" | "moved(") name ")"',

@@ -61,8 +61,8 @@ class AnswerModel(Protocol):
         """For reports."""
         ...
 
-    def write(self, command: str, scene: SceneGraph, missing: bool = True) -> Written:
-        """The answer to a command in a scene; `missing`: whether it may say that something is not there."""
+    def write(self, command: str, scene: SceneGraph) -> Written:
+        """The answer to a command in a scene."""
         ...
 
 
@@ -86,7 +86,7 @@ class TunedModel:
     def _server(self) -> Any:
         return start_server(bundled_weights(), self._threads, _CONTEXT, self._adapter)
 
-    def write(self, command: str, scene: SceneGraph, missing: bool = True) -> Written:
+    def write(self, command: str, scene: SceneGraph) -> Written:
         """Decode greedily under the scene's grammar.
 
         Raises:
@@ -95,7 +95,7 @@ class TunedModel:
         answer = self._server.handle_completions(
             {
                 "prompt": describe(scene) + prompt(command),
-                "grammar": grammar(scene, command, missing),
+                "grammar": grammar(scene, command),
                 "n_predict": _MOST_TOKENS,
                 "temperature": 0.0,
                 "cache_prompt": True,
@@ -123,23 +123,19 @@ def read(model: AnswerModel, command: str, scene: SceneGraph) -> tuple[Answer | 
     if not words_of(command) or len(normalised(command)) > LONGEST:
         return None, None
     written = model.write(command, scene)
-    if overlooked(written.text, scene):
-        again = model.write(command, scene, missing=False)
-        written = Written(
-            again.text, written.prompt_tokens + again.prompt_tokens, written.tokens + again.tokens
-        )
     try:
         answer = resolve(written.text, scene)
-        good = sound(answer, scene) and not strays(answer, command, scene)
+        good = sound(answer, scene) and not strays(answer, command, scene) and not overlooked(answer, scene)
         return (answer if good else None), written
     except InputError:  # cut off at the most tokens, or a name that reads as an answer's marks do
         return None, written
 
 
-def overlooked(text: str, scene: SceneGraph) -> bool:
+def overlooked(answer: Answer, scene: SceneGraph) -> bool:
     """Whether an answer calls missing what is there by its words alone: "two of the blocks", "the cube"."""
-    lead = "refuse: missing "
-    tokens = tokenise(text.removeprefix(lead), scene) if text.startswith(lead) else []
+    if not isinstance(answer, Refuse) or answer.reason != "missing":
+        return False
+    tokens = tokenise(answer.about, scene)
     try:
         found = find_references(tokens, scene)
     except QuestionError as question:  # several fit
