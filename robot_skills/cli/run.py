@@ -232,9 +232,7 @@ class Run:
         from sim.tabletop.retreat import retreat
 
         assert self._plan.goal is not None
-        if isinstance(self._eyes, OracleSight):
-            # What pictures show of an arm at work is too little to end a skill for.
-            self._watch = Watch(self._library.skills, self._eyes.look)
+        self._watch = Watch(self._library.skills, self._eyes.glance, self._eyes.glances)
         self._eyes.begin_command()
         return run_command(
             self._plan.goal,

@@ -24,10 +24,19 @@ PERCEPTIONS = {
 
 
 class Sight(Protocol):
-    """Whoever sees the scene for the planner and the closed loop."""
+    """Whoever sees the scene for the planner and the closed loop.
+
+    Attributes:
+        glances: control steps from one glance to the next while a skill is watched.
+    """
+
+    glances: int
 
     def look(self) -> SceneGraph:
         """What is in the scene now."""
+
+    def glance(self) -> SceneGraph:
+        """What seems to be in the scene while the arm is at work; nothing of it is kept in mind."""
 
     def begin_command(self) -> None:
         """From here on it is judged what has moved."""
@@ -86,11 +95,17 @@ def look(world: TabletopWorld) -> SceneGraph:
 class OracleSight:
     """Reads the simulator's state."""
 
+    glances = 3
+
     def __init__(self, world: TabletopWorld) -> None:
         self._world = world
 
     def look(self) -> SceneGraph:
         """What is so."""
+        return look(self._world)
+
+    def glance(self) -> SceneGraph:
+        """What is so, whatever the arm does."""
         return look(self._world)
 
     def begin_command(self) -> None:

@@ -113,6 +113,10 @@ class Memory:
     things: list[Thing] = field(default_factory=list)
     fixtures: dict[str, Fixture] = field(default_factory=dict)
 
+    def copy(self) -> Memory:
+        """The same beliefs, which go their own way from here."""
+        return replace(self, things=list(self.things), fixtures=dict(self.fixtures))
+
     def kind(self, thing: Thing) -> str:
         """The likeliest by all looks."""
         return self.catalogue.groups[thing.group][int(thing.kinds.argmax())]

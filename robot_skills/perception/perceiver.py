@@ -40,6 +40,9 @@ class Perceiver:
         detector: what finds things in pictures; None: the one that comes with the package.
     """
 
+    #: Control steps from one glance to the next while a skill is watched: a glance takes longer than a step.
+    glances = 5
+
     def __init__(self, sense: Callable[[], Sensed], detector: Detector | None = None) -> None:
         self._sense = sense
         self._detector = detector or Detector.load(SHIPPED)
@@ -57,15 +60,26 @@ class Perceiver:
         """
         return self.perceive(self._sense())
 
+    def glance(self) -> SceneGraph:
+        """Look once, say what would be believed, and keep nothing of it: a picture of an arm at work.
+
+        Raises:
+            InputError: as of `look`.
+        """
+        return self._told(self._sense(), self.memory.copy())
+
     def perceive(self, sensed: Sensed) -> SceneGraph:
         """Take in what was sensed, and say what is believed now.
 
         Raises:
             InputError: as of `look`.
         """
+        return self._told(sensed, self.memory)
+
+    def _told(self, sensed: Sensed, memory: Memory) -> SceneGraph:
         seen = sightings(self._detector.detect(sensed.views))
-        self.memory.update(seen, np.array(sensed.state[:3], float), float(sensed.state[-1]))
-        return scene_graph(self.memory)
+        memory.update(seen, np.array(sensed.state[:3], float), float(sensed.state[-1]))
+        return scene_graph(memory)
 
     def positions(self) -> dict[str, tuple[float, float]]:
         """Where the loose things are believed to be, x forward and y left, m."""
