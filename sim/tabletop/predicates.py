@@ -74,7 +74,7 @@ def on(state: State, name: str, support: str, limits: Tolerances = STANDARD) -> 
         return False
     aside = np.linalg.norm(body.position[:2] - base.position[:2])
     gap = _standing_bottom(body) - (base.position[2] + base.height / 2)
-    return bool(aside < base.width / 2 and abs(gap) < limits.contact and base.up[2] > 0.9)
+    return bool(aside < base.width / 2 and abs(gap) < limits.contact and _level(base))
 
 
 def inside(state: State, name: str, container: str) -> bool:
@@ -139,6 +139,12 @@ def share_open(state: State, fixture: str) -> float:
         furnished = state.furnishings[fixture]
         return furnished.slid / furnished.travel
     return {"drawer": state.drawer, "door": state.door}[fixture] / TRAVEL[fixture]
+
+
+def _level(body: Body) -> bool:
+    """Whether its top is one to put something on: a block may lie on any of its six faces."""
+    steep = abs(float(body.up[2]))
+    return steep > 0.9 or (body.kind == "block" and steep < 0.1)
 
 
 def _standing_bottom(body: Body) -> float:

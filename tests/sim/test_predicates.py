@@ -66,9 +66,18 @@ def test_on_an_object(offset: tuple[float, float], height: float, expected: bool
 def test_on_is_false_of_a_held_or_toppled_thing_and_of_bowls() -> None:
     base, top = body("block", (0.5, 0, 0.025), name="base"), body("block", (0.5, 0, 0.075), name="top")
     assert not predicates.on(state(base, top, gripped=frozenset({"top"})), "top", "base")
-    assert not predicates.on(state(replace(base, up=SIDE), top), "top", "base")
+    leaning = np.array([0.6, 0.0, 0.8])
+    assert not predicates.on(state(replace(base, up=leaning), top), "top", "base")
+    lying = replace(body("cylinder", (0.5, 0, 0.0275), name="base"), up=SIDE)
+    assert not predicates.on(state(lying, body("block", (0.5, 0, 0.08), name="top")), "top", "base")
     bowl = body("bowl", (0.5, 0, 0.025), name="bowl")
     assert not predicates.on(state(bowl, top), "top", "bowl")
+
+
+@pytest.mark.parametrize("up", [UP, -UP, SIDE, np.array([0.0, -1.0, 0.0])])
+def test_a_block_that_lies_on_another_face_is_still_one_to_put_things_on(up: np.ndarray) -> None:
+    base, top = body("block", (0.5, 0, 0.025), up, name="base"), body("block", (0.5, 0, 0.075), name="top")
+    assert predicates.on(state(base, top), "top", "base")
 
 
 def test_on_the_table_counts_a_lying_cylinder_but_nothing_in_the_drawer() -> None:
