@@ -1,8 +1,8 @@
 """From a command to a goal formula.
 
 Hazard rules come first. Then the fine-tuned model reads the command in its scene (`reader`), where there is
-one; what fails its checks, and everything where there is none, goes to the reader of rules: the words are
-looked up, and the language model writes the goal over letters.
+one. What fails its checks, what the rules know more of, and everything where there is none, goes to the
+reader of rules: the words are looked up, and the language model writes the goal over letters.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from planners.hazards import Hazards, hazards
 from planners.reader import AnswerModel, Written, read, tuned_model
 from planners.reading import read_command
 from planners.response_cache import Usage
+from planners.soundness import parts_of
 from planners.vocabulary import TURNS
 from robot_skills.embedding import sentence_embedding
-from robot_skills.logic import Formula
+from robot_skills.logic import Formula, atoms
 from robot_skills.scene_graph import SceneGraph
 from robot_skills.skill import Skill
 
@@ -112,17 +113,16 @@ class LanguageModelProposer:
         danger = self._dangers.reason(command, scene)
         if danger is not None:
             return Proposal(None, f"I will not do that: {danger}.", proposer="hazard rules")
-        if self._reader is None or (follows_rules(command) and self._goals(command, scene)):
+        if self._reader is None:
             return self._by_rules(command, scene)
         answer, written = read(self._reader, command, scene)
-        if answer is None or written is None:
+        if (
+            answer is None
+            or written is None
+            or (follows_rules(command) and falls_short(answer, command, scene))
+        ):
             return self._by_rules(command, scene)
         return _answered(answer, written, scene, self._reader.name)
-
-    def _goals(self, command: str, scene: SceneGraph) -> bool:
-        """Whether the rules find a goal."""
-        reading = read_command(command, scene)
-        return not (reading.refused or reading.question) and bool(GoalForm(reading, scene).sound_goals(1))
 
     def _by_rules(self, command: str, scene: SceneGraph) -> Proposal:
         reading = read_command(command, scene)
@@ -159,6 +159,27 @@ class LanguageModelProposer:
 def follows_rules(command: str) -> bool:
     """Whether a command holds no word that turns the meaning of others, which the rules do not follow."""
     return not TURNS & set(re.findall(r"[a-z']+", normalised(command)))
+
+
+def falls_short(answer: Answer, command: str, scene: SceneGraph) -> bool:
+    """Whether the rules know more than an answer of the model.
+
+    They find a goal where it asks, or misses something; or one that says more than its own, of a fixture.
+    """
+    reading = read_command(command, scene)
+    if reading.refused or reading.question:
+        return False
+    form = GoalForm(reading, scene)
+    goals = form.sound_goals(1 if not isinstance(answer, Goal) else SHOWN)
+    if not isinstance(answer, Goal):
+        return bool(goals) and (isinstance(answer, Ask) or answer.reason == "missing")
+    said = set(parts_of(answer.formula()))
+    more = [set(parts_of(form.expand(goal))) for goal in goals]
+    return any(said < parts and all(map(_of_fixture, parts - said)) for parts in more)
+
+
+def _of_fixture(part: Formula) -> bool:
+    return all(atom.predicate in ("open", "closed", "pressed") for atom in atoms(part))
 
 
 def _answered(answer: Answer, written: Written, scene: SceneGraph, name: str) -> Proposal:
