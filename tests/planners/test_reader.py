@@ -264,6 +264,26 @@ def test_the_reader_is_not_asked_about_what_is_dangerous(skills: Mapping[str, Sk
     assert "hurts" in result.refused
 
 
+@pytest.mark.parametrize(
+    ("command", "written", "goal"),
+    [
+        # It asks, or misses, what the rules find.
+        ("put the yellow ball in the drawer", "in(ball, drawer)", "in(yellow ball, drawer)"),
+        # It leaves out a fixture that the rules hear of.
+        ("open the door and press the button", "open(door)", "open(door) and pressed(button)"),
+        # It speaks of fewer things than the rules, or of others: it knows better.
+        ("put the blocks in the drawer", "in(red block, drawer)", "in(red block, drawer)"),
+        ("open the door and press the button", "closed(drawer)", "closed(drawer)"),
+        ("pick up the blue block", "on(blue block, table)", "on(blue block, table)"),
+        # Words that turn the meaning are for the model alone.
+        ("open the door unless it is open and press the button", "open(door)", "open(door)"),
+    ],
+)
+def test_the_rules_answer_where_they_know_more(command: str, written: str, goal: str) -> None:
+    proposer = LanguageModelProposer(ScriptedModel(), reader=Says(written))
+    assert proposer.propose(command, SCENE).goal == parse(goal)
+
+
 def test_rules_alone_when_asked_for() -> None:
     proposer = LanguageModelProposer(ScriptedModel(), reader="rules")
     assert proposer.propose("open the drawer", SCENE).proposer == "scripted"
@@ -306,7 +326,9 @@ def test_the_tuned_model_reads(command: str, goal: str) -> None:
 
 @needs_model
 @pytest.mark.skipif(not ADAPTER.is_file(), reason="this checkout has no adapter")
-def test_the_tuned_model_is_asked_where_the_rules_do_not_follow() -> None:
+def test_the_tuned_model_is_asked_first() -> None:
     proposer = LanguageModelProposer(chat_model("embedded"))
-    assert "reader.gguf" in proposer.propose("unless the door is open, press the button", SCENE).proposer
-    assert "reader.gguf" not in proposer.propose("press the button", SCENE).proposer
+    for command in ("unless the door is open, press the button", "press the button"):
+        proposal = proposer.propose(command, SCENE)
+        assert "reader.gguf" in proposal.proposer
+        assert proposal.goal == parse("pressed(button)") or "unless" in command
