@@ -30,7 +30,7 @@ from planners.hazards import hazards
 from planners.phrasing.templates import count
 from planners.phrasing.triples import write_triples
 from planners.planner import Planner
-from planners.proposer import Proposal, follows_rules
+from planners.proposer import Proposal, falls_short, follows_rules
 from planners.reader import ADAPTER, TunedModel, read
 from planners.reading import read_command
 from robot_skills.library import SkillLibrary
@@ -94,12 +94,14 @@ def by_rules(command: str, scene: SceneGraph) -> Said:
     return "refused" if refusal_for(form)[0] else "question"
 
 
-def by_model(model: TunedModel, command: str, scene: SceneGraph) -> Said:
-    """What the tuned model reads; None where its answer fails the checks."""
+def by_model(model: TunedModel, command: str, scene: SceneGraph) -> tuple[Said, bool]:
+    """What the tuned model reads, None where its answer fails the checks; whether the rules know more."""
     if hazards().reason(command, scene):
-        return "refused"
+        return "refused", False
     answer, _ = read(model, command, scene)
-    return None if answer is None else expected(answer)
+    if answer is None:
+        return None, True
+    return expected(answer), follows_rules(command) and falls_short(answer, command, scene)
 
 
 def planned(said: Said, case: Case, planner: Callable[[Proposal], Planner]) -> Said:
@@ -114,23 +116,20 @@ def right(said: Said, case: Case) -> bool:
     return bool(normal(said) == normal(case.right))
 
 
-def _tuned(command: str, tuned: Said, rules: Said) -> Said:
+def _tuned(tuned: Said, rules: Said, short: bool) -> Said:
     return rules if tuned is None else tuned
 
 
-def _rules_first(command: str, tuned: Said, rules: Said) -> Said:
-    return _tuned(command, tuned, rules) if isinstance(rules, str) else rules
+def _rules_first(tuned: Said, rules: Said, short: bool) -> Said:
+    return _tuned(tuned, rules, short) if isinstance(rules, str) else rules
 
 
-def _rules_where_plain(command: str, tuned: Said, rules: Said) -> Said:
-    return (_rules_first if follows_rules(command) else _tuned)(command, tuned, rules)
-
-
-POLICIES: dict[str, Callable[[str, Said, Said], Said]] = {
-    "rules": lambda command, tuned, rules: rules,
+#: Who answers: of what the model read, what the rules found, and whether these know more.
+POLICIES: dict[str, Callable[[Said, Said, bool], Said]] = {
+    "rules": lambda tuned, rules, short: rules,
     "tuned": _tuned,
     "rules where they find a goal": _rules_first,
-    "rules where they find a goal and no word turns the meaning": _rules_where_plain,
+    "tuned, rules where they know more": lambda tuned, rules, short: rules if short else tuned,
 }
 
 
@@ -158,16 +157,14 @@ def main() -> None:
     wrong: list[str] = []
     clock, processor, asked = time.perf_counter(), time.process_time(), 0
     for case in itertools.islice(cases(args.scenes), 0, None, args.every):
-        tuned = by_model(model, case.command, case.scene)
+        tuned, short = by_model(model, case.command, case.scene)
         asked += 1
         rules = by_rules(case.command, case.scene)
         for group in (case.group, f"{case.group.partition(':')[0]}: all"):
             row = rows.setdefault(group, Row(dict.fromkeys(POLICIES, 0), dict.fromkeys(POLICIES, 0)))
             row.of += 1
             for name, policy in POLICIES.items():
-                said = planned(
-                    policy(case.command, tuned, rules), case, lambda found: Planner(skills, Fixed(found))
-                )
+                said = planned(policy(tuned, rules, short), case, lambda found: Planner(skills, Fixed(found)))
                 row.right[name] += right(said, case)
                 row.wrong_goals[name] += not isinstance(said, (str, type(None))) and not right(said, case)
         if not right(planned(tuned, case, lambda found: Planner(skills, Fixed(found))), case):
