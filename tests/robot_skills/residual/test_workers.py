@@ -18,6 +18,7 @@ from tests.robot_skills.residual.runs import assert_same, end_of, refine, short
 from tests.robot_skills.residual.toy import REFINE, Deadly
 
 pytest.importorskip("ray")
+psutil = pytest.importorskip("psutil")
 ROOT = Path(__file__).parents[3]
 
 
@@ -66,25 +67,32 @@ def test_several_workers_feed_one_learner(base: Path, demonstrations: Path, tmp_
     assert position["base"].keys() == {"900000", "900001"}
 
 
+@pytest.mark.parametrize(
+    "workers", [pytest.param(0, id="the learner"), pytest.param(1, id="the learner and who plays")]
+)
 def test_a_killed_learner_goes_on_to_the_last_bit(
-    alone: Path, base: Path, demonstrations: Path, tmp_path: Path
+    workers: int, alone: Path, base: Path, demonstrations: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL in mid-training, twice, wherever it happens to be; what was played is there."""
+    """SIGKILL in mid-training, wherever they happen to be; what was played is there."""
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "tests.robot_skills.residual.run_toy"]
-    command += [str(folder), str(base), str(demonstrations), "0"]
+    command += [str(folder), str(base), str(demonstrations), str(workers)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     played = folder / FOLDER / "episodes.jsonl"
-    for wanted in (3, 12):
+    for wanted in (3, 12) if not workers else (12,):
         process = subprocess.Popen(command, cwd=ROOT, env=environment)
         deadline = time.monotonic() + 120
         while not played.is_file() or played.read_bytes().count(b"\n") < wanted:
             assert process.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
+        others = psutil.Process(process.pid).children(recursive=True)
+        assert len(others) >= 3 * workers, "Ray's processes are there"
+        for victim in (process, *others):
+            victim.send_signal(signal.SIGKILL)
         process.wait()
+        psutil.wait_procs(others, 20.0)
         assert played.read_bytes().count(b"\n") >= wanted
     assert (folder / CHECKPOINT).is_file()
-    refine(folder, base, demonstrations, resume=True)
+    refine(folder, base, demonstrations, resume=True, workers=workers)
     assert_same(alone, folder)
