@@ -177,7 +177,7 @@ def _by_hand(
     with silence():
         require("pybullet", "sim")
         if type(recipe) is not CollectRecipe:
-            raise InputError("--teleop shows the plain scenes: the recipe names no failures then, nor midway.")
+            raise InputError("--teleop shows the plain scenes: the recipe names no failures nor midway then.")
         from sim.tabletop.window import TabletopWindow
         from sim.tabletop.world import CONTROL_RATE, TabletopWorld
 
