@@ -160,11 +160,13 @@ def judge(result: PlanResult, case: Case, skills: Mapping[str, Skill]) -> str:
 
 @dataclass
 class Tally:
-    """Right answers, those that chose one of several, wrong ones that would have moved, and seconds."""
+    """Right answers, those that chose one of several; of wrong ones, what came instead; and seconds."""
 
     right: int = 0
     chosen: int = 0
     acted: int = 0
+    refused: int = 0
+    asked: int = 0
     of: int = 0
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
@@ -173,7 +175,8 @@ class Tally:
         """Count, rate, interval."""
         low, high = wilson_interval(self.right, self.of)
         rate = f"{self.right / self.of:.1%}", f"{low:.1%} to {high:.1%}"
-        return [f"{self.right}/{self.of}", *rate, str(self.chosen or ""), str(self.acted)]
+        instead = (self.acted, self.refused, self.asked)
+        return [f"{self.right}/{self.of}", *rate, str(self.chosen or ""), *map(str, instead)]
 
 
 def judged(cases: Sequence[Told], planner: Planner) -> Iterator[tuple[Told, PlanResult, float]]:
@@ -221,6 +224,8 @@ def main() -> None:
         tally.right += verdict != "wrong"
         tally.chosen += verdict == "chosen"
         tally.acted += verdict == "wrong" and bool(result.plan)
+        tally.refused += verdict == "wrong" and result.refused is not None
+        tally.asked += verdict == "wrong" and result.question is not None
         if verdict == "wrong":
             tally.wrong.append(f"- {case.group}: {case.command!r}: {said(result)}, not {case.right}")
         if not isinstance(case.right, str):
@@ -251,10 +256,8 @@ def table(groups: dict[str, Tally], alone: Tally, args: argparse.Namespace, mode
     refused = [tally for name, tally in groups.items() if name.startswith("refused")]
     for name, parts in (("**all goals**", goals), ("**all refusals**", refused)):
         if parts:
-            sums = (
-                sum(getattr(p, what) for p in parts) for what in ("right", "chosen", "acted", "of", "seconds")
-            )
-            whole = Tally(*sums)
+            counted = ("right", "chosen", "acted", "refused", "asked", "of", "seconds")
+            whole = Tally(*(sum(getattr(part, what) for part in parts) for what in counted))
             rows.append([name, *whole.cells(), f"{whole.seconds / whole.of:.2f}"])
     if alone.of:
         rows.append(["all goals, the checks alone", *alone.cells(), ""])
@@ -268,6 +271,8 @@ def table(groups: dict[str, Tally], alone: Tally, args: argparse.Namespace, mode
             "95 % Wilson interval",
             "one of several chosen",
             "wrong, and would move",
+            "wrongly refused",
+            "wrongly asked",
             "s a command",
         ],
         rows,
