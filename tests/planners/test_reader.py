@@ -315,7 +315,7 @@ def test_a_missing_adapter_is_one_clear_line(tmp_path) -> None:  # type: ignore[
     [
         ("i'd like the yellow ball to end up in the drawer please", "in(yellow ball, drawer)"),
         ("the door ought to be closed", "closed(door)"),
-        ("kill the light", "not pressed(button)"),
+        ("lights out please", "not pressed(button)"),
     ],
 )
 def test_the_tuned_model_reads(command: str, goal: str) -> None:
