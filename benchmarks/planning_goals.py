@@ -3,9 +3,9 @@
     python benchmarks/planning_goals.py [--cases FILE] [--planner embedded|openai ...] [-o TABLE.md]
 
 Cases lie apart from the examples that the model is shown. A goal counts when it is the expected formula up
-to the order of its parts. Four ways are compared: everything; without retrieval (the same eight examples for
-every command); what the model writes at first, before the soundness checks; and the checks without a model
-(the first goal they admit).
+to the order of its parts. Four ways of the reader of rules are compared: everything; without retrieval (the
+same eight examples for every command); what the model writes at first, before the soundness checks; and the
+checks without a model (the first goal they admit).
 """
 
 from __future__ import annotations
@@ -170,7 +170,9 @@ def main() -> None:
     wrong: list[str] = []
     rows: list[str] = []
     for name, examples in (("", ExampleBank), (", without retrieval", FixedExamples)):
-        planner = Planner(skills, LanguageModelProposer(model, examples(sentence_embedding(), bank())))
+        planner = Planner(
+            skills, LanguageModelProposer(model, examples(sentence_embedding(), bank()), reader="rules")
+        )
         try:
             planner.plan(cases[0].command, cases[0].scene)  # loads the models
         except InputError as error:
