@@ -21,7 +21,7 @@ from robot_skills.scene_graph import SceneGraph
 
 RULES = Path(__file__).with_name("hazards.yaml")
 _ARTICLES = (
-    r"(?:(?:the|a|an|my|his|her|their|our|your|that|this|old|little|hot|open|lit|burning|naked|big|small|poor|sick|"
+    r"(?:(?:the|a|an|my|his|her|their|our|your|that|this|old|little|hot|open|lit|burning|naked|big|poor|sick|"
     r"sleeping|young|new|power|red|orange|yellow|green|cyan|blue|purple|white|small|medium|large) )*"
 )
 _WORD = re.compile(r"[a-z']+|[,.;:!?]")

@@ -116,11 +116,9 @@ class LanguageModelProposer:
         if self._reader is None:
             return self._by_rules(command, scene)
         answer, written = read(self._reader, command, scene)
-        if (
-            answer is None
-            or written is None
-            or (follows_rules(command) and falls_short(answer, command, scene))
-        ):
+        if answer is None or written is None:
+            return self._by_rules(command, scene)
+        if follows_rules(command) and falls_short(answer, command, scene):
             return self._by_rules(command, scene)
         return _answered(answer, written, scene, self._reader.name)
 
