@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -28,6 +28,7 @@ from robot_skills.scene_graph import Entity, SceneGraph
 WORDED = ("missing", "place", "skill")
 PLAIN = ("chat", "forbidden", "hazard", "injection")
 CANNOT = "cannot"
+_PLACES = ("in", "on", "holding")
 
 MOST_WORDS = 4
 _LONGEST_READ = 80
@@ -64,13 +65,24 @@ class Literal:
 
     def formula(self) -> Formula:
         """What it says of single things."""
+        return _either(list(map(_and, self.signed())))
+
+    def signed(self) -> list[tuple[Formula, ...]]:
+        """The atoms of each way, or that they do not hold."""
+        return [tuple(atom if self.positive else Not(atom) for atom in way) for way in self.ways()]
+
+    def ways(self) -> list[tuple[Atom, ...]]:
+        """The atoms of each way to choose; of "one block on another" those with two blocks."""
         if self.predicate == "stacked":
-            return _towers(self.groups[0].names)
-        ways = []
-        for chosen in itertools.product(*(group.choices() for group in self.groups)):
-            ground = [Atom(self.predicate, names) for names in itertools.product(*chosen)]
-            ways.append(_and([atom if self.positive else Not(atom) for atom in ground]))
-        return ways[0] if len(ways) == 1 else Or(tuple(ways))
+            chosen = self.groups[0].choices()
+            orders = (order for names in chosen for order in itertools.permutations(names))
+            return [tuple(Atom("on", pair) for pair in itertools.pairwise(order)) for order in orders]
+        ways = [
+            tuple(Atom(self.predicate, each) for each in itertools.product(*names))
+            for names in itertools.product(*(group.choices() for group in self.groups))
+        ]
+        apart = [way for way in ways if all(len({*atom.args}) == len(atom.args) for atom in way)]
+        return apart or ways
 
 
 def literal(predicate: str, *names: str) -> Literal:
@@ -88,12 +100,39 @@ class Goal:
         return " and ".join(map(str, self.literals)) or "nothing"
 
     def formula(self) -> Formula:
-        """The goal over single things, flat."""
+        """The goal over single things, flat; what is chosen for one place is not for another as well."""
         parts: list[Formula] = []
-        for each in self.literals:
-            part = each.formula()
+        for ways in self._apart():
+            part = _either(list(map(_and, ways)))
             parts += part.parts if isinstance(part, And) else (part,)
         return _and(list(dict.fromkeys(parts)))
+
+    def _apart(self) -> list[list[tuple[Formula, ...]]]:
+        """The ways of each literal; of choices that take from each other, those in which they do not."""
+        kept: list[list[tuple[Formula, ...]]] = []
+        for item in self.literals:
+            mine = item.signed()
+            for number, theirs in enumerate(kept):
+                both = [one + two for one in theirs for two in mine if not _clash(one, two)]
+                if not 0 < len(both) < len(mine) * len(theirs):
+                    continue
+                if len(theirs) == 1:
+                    mine = [two for two in mine if not _clash(theirs[0], two)]
+                elif len(mine) == 1:
+                    kept[number] = [one for one in theirs if not _clash(one, mine[0])]
+                else:
+                    kept[number], mine = [()], both
+            kept.append(mine)
+        return [ways for ways in kept if ways != [()]]
+
+
+def _clash(one: Iterable[Formula], two: Iterable[Formula]) -> bool:
+    """Whether a thing is in two places."""
+    placed = (
+        [each for each in way if isinstance(each, Atom) and each.predicate in _PLACES] for way in (one, two)
+    )
+    first, second = ({atom.args[0]: atom for atom in each} for each in placed)
+    return any(second.get(name, atom) != atom for name, atom in first.items())
 
 
 @dataclass(frozen=True)
@@ -151,10 +190,8 @@ def _and(parts: Sequence[Formula]) -> Formula:
     return parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
-def _towers(names: Sequence[str]) -> Formula:
-    orders = itertools.permutations(names)
-    towers = tuple(_and([Atom("on", pair) for pair in itertools.pairwise(order)]) for order in orders)
-    return towers[0] if len(towers) == 1 else Or(towers)
+def _either(parts: Sequence[Formula]) -> Formula:
+    return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
 
 def describe(scene: SceneGraph) -> str:
