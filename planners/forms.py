@@ -218,12 +218,16 @@ class Resolver:
         """Members joined by a mark, without those that follow ` but `."""
         chosen, _, left = text.partition(" but ")
         names = [name for member in chosen.split(joint) for name in self._members(member)]
-        out = {name for member in left.split(" & ") for name in self._members(member)} if left else set()
+        out = {name for member in left.split(" & ") for name in self._left_out(member)} if left else set()
         kept = tuple(name for name in dict.fromkeys(names) if name not in out)
         if not kept:
             raise _missing(text.removeprefix("all "))
         self.named += sorted(out)
         return kept
+
+    def _left_out(self, text: str) -> Sequence[str]:
+        """What follows ` but `: nothing, where nothing lies in "all ball but ball in bowl"."""
+        return self._loose(text) if re.search(r" (?:in|on) (?!top\b|the\b)", text) else self._members(text)
 
     def _members(self, text: str) -> Sequence[str]:
         if text in self._names():
