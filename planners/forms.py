@@ -227,7 +227,8 @@ class Resolver:
 
     def _left_out(self, text: str) -> Sequence[str]:
         """What follows ` but `: nothing, where nothing lies in "all ball but ball in bowl"."""
-        return self._loose(text) if re.search(r" (?:in|on) (?!top\b|the\b)", text) else self._members(text)
+        loose = text.removeprefix("all ")
+        return self._loose(loose) if re.search(r" (?:in|on) ", loose) else self._members(text)
 
     def _members(self, text: str) -> Sequence[str]:
         if text in self._names():
