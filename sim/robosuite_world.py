@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -41,6 +42,34 @@ STATES = {
     "robomimic": tuple(f"{key}.{i}" for key, size in _ROBOMIMIC for i in range(size)),
     "libero": tuple(f"{key}.{i}" for key, size in _LIBERO for i in range(size)),
 }
+#: Task -> what its "oracle" state tells of: name -> body of the scene.
+OBJECTS = {
+    "Lift": {"cube": "cube_main"},
+    "Stack": {"cube_a": "cubeA_main", "cube_b": "cubeB_main"},
+    "PickPlaceCan": {"can": "Can_main"},
+    "NutAssemblySquare": {"nut": "SquareNut_main", "peg": "peg1"},
+    "Door": {"door": "Door_door", "latch": "Door_latch"},
+}
+#: Of an object: place (m) and first two columns of the rotation matrix.
+_POSE = ("x", "y", "z", "r11", "r21", "r31", "r12", "r22", "r32")
+
+
+def states_of(task: str) -> dict[str, tuple[str, ...]]:
+    """What the state of a task may be: `STATES`, and "oracle" where the task is one of `OBJECTS`.
+
+    "oracle" is simulator state: the contract's features, then each object's pose in the frame of the base
+    ("nut.x") and in the frame of the hand ("nut.hand.x"), whose origin lies between the fingers.
+    """
+    if task not in OBJECTS:
+        return STATES
+    frames = [f"{name}{frame}" for name in OBJECTS[task] for frame in ("", ".hand")]
+    poses = (f"{frame}.{number}" for frame in frames for number in _POSE)
+    return {**STATES, "oracle": (*STATE_NAMES, *poses)}
+
+
+def task_text(task: str) -> str:
+    """A task's name in words: "NutAssemblySquare" is "nut assembly square"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", task).lower()
 
 
 def load_robosuite() -> Any:
@@ -70,7 +99,8 @@ class RobosuiteWorld:
         fast: draw low-poly visual meshes without multisampling, shadows and reflections; else as robosuite.
         lite_physics: one half of each physics step is not computed twice. Recordings of robosuite 1.4 and
             earlier were made without: False reproduces them.
-        state: one of `STATES`: "robomimic" and "libero" for policies trained on such recordings.
+        state: one of `states_of(task)`: "robomimic" and "libero" for policies trained on such recordings;
+            "oracle" to see the task's objects without a camera.
 
     Raises:
         InputError: robosuite is not installed, or there is no such task, camera or state.
@@ -86,14 +116,17 @@ class RobosuiteWorld:
         lite_physics: bool = True,
         state: str = "contract",
     ) -> None:
-        if state not in STATES:
-            raise unknown("state", state, STATES)
+        states = states_of(task)
+        if state == "oracle" and state not in states:
+            raise InputError(f'{task} has no state "oracle": it is there for {", ".join(OBJECTS)}.')
+        if state not in states:
+            raise unknown("state", state, states)
         self.task, self._fast, self._state = task, fast, state
         self._steps, self._gripper = 0, -1.0
         self._renderer: Renderer | None = None
         self._renderer_model: Any = None
         base, options = self._task()
-        self._spec = RobotSpec(f"{self.SUITE}-{task}", dict(cameras), float(CONTROL_RATE), STATES[state])
+        self._spec = RobotSpec(f"{self.SUITE}-{task}", dict(cameras), float(CONTROL_RATE), states[state])
         with _without_robot_model():
             self._env: Any = _task_class(base, fast)(
                 has_renderer=False,
@@ -255,9 +288,13 @@ class RobosuiteWorld:
 
     def _features(self) -> Array:
         fingers = np.array([float(self._data.joint(joint).qpos[0]) for joint in FINGERS])
-        if self._state == "contract":
+        if self._state in ("contract", "oracle"):
             position, rotation = self.tool()
-            return np.concatenate([position, rotation[:, 0], rotation[:, 1], [fingers[0] - fingers[1]]])
+            seen = [_pose(position, rotation), fingers[:1] - fingers[1:]]
+            for name in OBJECTS[self.task].values() if self._state == "oracle" else ():
+                place, axes = self.body(name)
+                seen += [_pose(place, axes), _pose(rotation.T @ (place - position), rotation.T @ axes)]
+            return np.concatenate(seen)
         turn = np.roll(self._data.body(HAND).xquat, -1)  # x y z w, as robosuite has it
         if self._state == "libero":
             turn = require("robosuite.utils.transform_utils", "robosuite").quat2axisangle(turn)
@@ -282,6 +319,11 @@ class RobosuiteWorld:
         if self._renderer is not None:
             self._renderer.close()
         self._renderer = self._renderer_model = None
+
+
+def _pose(place: Array, rotation: Array) -> Array:
+    """A place (3,) and the first two columns of a rotation (3, 3), one after the other, (9,)."""
+    return np.concatenate([place, rotation[:, 0], rotation[:, 1]])
 
 
 def _task_class(base: Any, fast: bool) -> Any:

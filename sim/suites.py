@@ -3,6 +3,7 @@
     libero_object       ten tasks, each from LIBERO's 50 recorded starts: the seed is the start's number
     libero_object:3     one of them, by number or name; likewise libero_spatial, _goal, _10 and _90
     metaworld:reach-v3  one of MetaWorld's tasks, a scene a seed; `metaworld` is all 50
+    robosuite:Lift      one of robosuite's tasks for one Panda, a scene a seed; `robosuite` is all five
     pusht               Push-T, from the starts of the published evaluation
 
 An episode ends when the task is done, at whichever step, or its steps are gone, as these benchmarks have it.
@@ -23,7 +24,7 @@ from sim.world import World
 
 #: Control steps an episode may take. LIBERO's as OpenVLA (Kim et al. 2024) and most since have them, but for
 #: Spatial, where that has 220; LIBERO's own evaluation allows 600 of each. MetaWorld's and Push-T's are the
-#: benchmarks' own.
+#: benchmarks' own. robosuite's is what ResFiT (Ankile et al. 2025) allows on Square.
 STEPS = {
     "libero_spatial": 280,
     "libero_object": 280,
@@ -31,10 +32,11 @@ STEPS = {
     "libero_90": 400,
     "libero_10": 520,
     "metaworld": 500,
+    "robosuite": 300,
     "pusht": 300,
 }
 #: The seed of the first test episode. Push-T's is that of diffusion_policy.
-FIRST_SEED = {"metaworld": 1_000_000, "pusht": 100_000}
+FIRST_SEED = {"metaworld": 1_000_000, "robosuite": 1_000_000, "pusht": 100_000}
 #: Steps without motion after a recorded start, before the policy sees anything: as LIBERO's evaluation.
 SETTLE = 5
 
@@ -85,7 +87,7 @@ class Bench:
         score: what is reported beside success, in [0, 1]; None: nothing.
         text: the language argument.
         skill: name of the skill, for policies of several.
-        expert: what the simulator's own expert would do now, who reads its state; None: it has none.
+        expert: what an expert who reads the simulator's state would do now; None: there is none.
     """
 
     world: World
@@ -138,6 +140,8 @@ def make_bench(task: SuiteTask, trained: Trained) -> Bench:
         bench = _pusht(trained)
     elif task.suite == "metaworld":
         bench = _metaworld(task, trained)
+    elif task.suite == "robosuite":
+        bench = _robosuite(task, trained)
     else:
         bench = _libero(task, trained)
     size = bench.world.spec.action.size
@@ -203,6 +207,11 @@ def _task_names(suite: str) -> tuple[str, ...]:
         from sim import metaworld
 
         return metaworld.tasks()
+    if suite == "robosuite":
+        from sim.robosuite_world import TASKS, load_robosuite
+
+        load_robosuite()
+        return TASKS
     from sim import libero
 
     return libero.tasks(suite)
@@ -238,6 +247,19 @@ def _metaworld(task: SuiteTask, trained: Trained) -> Bench:
     world = MetaWorld(task.name, trained.cameras, state)
     seen, text = _seen(world, columns), task_text(task.name)
     return Bench(seen, world.reset, world.success, None, text, task.name, world.expert)
+
+
+def _robosuite(task: SuiteTask, trained: Trained) -> Bench:
+    from sim.experts.robosuite import EXPERTS, EpisodeExpert
+    from sim.robosuite_world import RobosuiteWorld, states_of, task_text
+
+    state, columns = _features(f"{task.suite}:{task.name}", states_of(task.name), trained)
+    world = RobosuiteWorld(task.name, trained.cameras, state=state)
+    seen, text = _seen(world, columns), task_text(task.name)
+    if task.name not in EXPERTS:
+        return Bench(seen, world.reset, world.success, None, text, task.name)
+    expert = EpisodeExpert(world)
+    return Bench(seen, expert.begin, world.success, None, text, task.name, expert)
 
 
 def _pusht(trained: Trained) -> Bench:

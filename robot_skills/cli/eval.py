@@ -30,12 +30,13 @@ examples:
   robot-skills eval out/train/pick --videos out/failures --json out/pick.json
   robot-skills eval libero_object out/train/libero_object --episodes 10
   robot-skills eval metaworld:door-open-v3 out/train/metaworld
+  robot-skills eval robosuite:NutAssemblySquare out/train/square
   robot-skills eval pusht out/train/pusht_image
 
 Suites of other simulators come first, the trained folder second; SUITE:TASK is one task of one, by name or
 number: libero_spatial, libero_object, libero_goal, libero_10, libero_90 (from LIBERO's recorded starts, the
-seeds being their numbers), metaworld, pusht. --episodes is for each task; one ends as soon as its task is
-done.
+seeds being their numbers), metaworld, robosuite, pusht. --episodes is for each task; one ends as soon as its
+task is done.
 
 Success is judged from the simulator's state; the policy sees camera images, proprioception and language
 only. Seeds from 1,000,000 on are for evaluation, 900,000 to 999,999 for validation, those below for training.
