@@ -11,9 +11,16 @@ compare or enumerate.
     if there(purple ball): in(purple ball, white bowl); pressed(button)
 
 A reference is a name of the scene, `held`, or a description: an extreme or a size, a colour, a kind or
-`thing`, and what it lies in, stands on or stands under. In the singular it is definite: where several things
-fit it is a question, where none does a refusal. `other` leaves out what was named before it. Of several
-things there are `all`, `all but 1`, and `any` of them.
+`thing`, and what it lies in, stands on, stands under or is smaller or larger than. In the singular it is
+definite: where several things fit it is a question, where none does a refusal. `other` leaves out what was
+named before it. Of several things there are `all`, `all but 1`, and `any` of them.
+
+    in(all block smaller than cyan block, bowl)         those of the table that are known to be smaller
+    in(second smallest block, drawer)
+    in(smallest thing in tower, bowl)                   of all that stands on something or carries something
+    on(red block, bottom block)                         the lowest of a tower; `between block`, `top block`
+    in(all smallest cylinder of each colour, bowl)      an extreme each of the colours, or of the kinds
+    on(cylinder, place of red block)                    what that stands on now, or lies in
 """
 
 from __future__ import annotations
@@ -31,17 +38,27 @@ from planners.compact import (
     Refuse,
     parse_reply,
 )
-from planners.vocabulary import ADJECTIVE_OF, KIND_OF
+from planners.descriptions import (
+    RELATED,
+    THING,
+    TIERS,
+    TOWER,
+    extreme_among,
+    extreme_of,
+    fits,
+    is_description,
+    known,
+    related,
+    side_of,
+    tier,
+)
 from robot_skills.errors import InputError
-from robot_skills.logic import Atom
-from robot_skills.scene_graph import DIRECTIONS, Entity, SceneGraph
+from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 
-SIZES = ("small", "medium", "large")
-EXTREMES = ("smallest", "middle", "largest")
-RELATIONS = ("on", "under", "in")
 #: A tower may be built in any order, and orders are written out.
 MOST_STACKED = 5
-THING, HELD, NOTHING = "thing", "held", "nothing"
+HELD, NOTHING = "held", "nothing"
+PLACE_OF, EACH = "place of ", (" of each colour", " of each kind")
 _PREDICATES = {
     "in": 2, "on": 2, "moved": 2, "holding": 1, "open": 1, "closed": 1, "pressed": 1, "stacked": 1,
     "there": 1,
@@ -63,7 +80,8 @@ class UnresolvedError(Exception):
 def _missing(description: str) -> UnresolvedError:
     """That nothing fits a description, in words."""
     words = "thing in my hand" if description == HELD else description
-    return UnresolvedError(Refuse("missing", re.sub(" (on|under|in|but) (?!my )", r" \1 the ", words)))
+    said = re.sub(" (on|under|in|but|than) (?!my )", r" \1 the ", words)
+    return UnresolvedError(Refuse("missing", said))
 
 
 def resolve(text: str, scene: SceneGraph) -> Answer:
@@ -202,12 +220,27 @@ class Resolver:
             return self._noted((text,))
         if match := re.fullmatch(r"any (?:(\d) )?of (.+)", text):
             return self._choice(self._without(match[2], " | "), int(match[1] or 1))
+        if text.startswith("all ") and text.endswith(EACH):
+            return self._noted(self._of_each(text))
         if match := re.fullmatch(r"all but (\d) (.+)", text):
             names = self._several(match[2])
             return self._choice(names, len(names) - int(match[1]))
         if text.startswith("all "):
             return self._noted(self._without(text, " | "))
         return self._noted((self.one(text),))
+
+    def _of_each(self, text: str) -> Sequence[str]:
+        """The extreme of each colour or kind: `all smallest cylinder of each colour`."""
+        description, _, side = text.removeprefix("all ").partition(" of each ")
+        extreme, rest = extreme_of(description.split())
+        if extreme in ("", *TIERS):
+            raise InputError(f"{text!r} is not of the smallest, or such, of each colour.")
+        found = [self.scene.entity(name) for name in self._loose(" ".join(rest))]
+        sorts = dict.fromkeys(side_of(each, side) for each in found)
+        kept = [extreme_among([e for e in found if side_of(e, side) == sort], extreme) for sort in sorts]
+        if not found:
+            raise _missing(description)
+        return tuple(each.name for sort in kept for each in sort)
 
     def _choice(self, names: Sequence[str], pick: int) -> Group:
         if not 0 < pick <= len(names):
@@ -251,7 +284,8 @@ class Resolver:
     def _loose(self, description: str) -> list[str]:
         """What a description fits; of things at large only those that can be moved."""
         found = self.fitting(description)
-        if THING not in re.split(" (?:on|under|in) ", description)[0].split():
+        match = RELATED.fullmatch(description)
+        if THING not in (match[1] if match else description).split():
             return found
         return [name for name in found if "graspable" in self.scene.entity(name).tags]
 
@@ -263,6 +297,8 @@ class Resolver:
         """
         if text in self._names():
             return text
+        if text.startswith(PLACE_OF):
+            return self._place_of(text.removeprefix(PLACE_OF))
         found = self.held() if text == HELD else self.fitting(text.removeprefix("other "))
         if text.startswith("other "):
             found = [name for name in found if name not in self.named]
@@ -271,6 +307,14 @@ class Resolver:
         if len(found) > 1:
             raise UnresolvedError(Ask(tuple(found)))
         return found[0]
+
+    def _place_of(self, text: str) -> str:
+        """What a thing lies in or stands on."""
+        thing = self.one(text)
+        places = [f.args[1] for f in self.scene.facts if f.predicate in ("in", "on") and f.args[0] == thing]
+        if not places:
+            raise _missing(f"place under {thing}")
+        return places[0]
 
     def held(self) -> list[str]:
         """What is in the hand."""
@@ -282,21 +326,27 @@ class Resolver:
         Raises:
             InputError: it is none.
         """
-        match = re.fullmatch(r"(.+?) (on|under|in) (.+)", description)
-        if match is not None and not _is_description(description, self.scene):
-            place = self.one(match[3])
-            near = {name for name in self._names() if self._related(name, match[2], place)}
-            return [name for name in self.fitting(match[1]) if name in near]
-        words = description.split()
-        if not _known(words, self.scene):
-            raise InputError(f"{description!r} is no description such as 'smallest red block'.")
-        extreme = words.pop(0) if words and words[0] in EXTREMES else None
-        found = [each for each in self.scene.entities if _fits(each, words, self.scene)]
-        return [each.name for each in (_extreme(found, extreme) if extreme else found)]
+        match = RELATED.fullmatch(description)
+        if match is None or is_description(description, self.scene):
+            words = description.split()
+            if not known(words, self.scene):
+                raise InputError(f"{description!r} is no description such as 'smallest red block'.")
+            extreme, words = extreme_of(words)
+            found = [each for each in self.scene.entities if fits(each, words)]
+        else:
+            words, relation, place = match[1].split(), match[2], match[3]
+            extreme, words = extreme_of(words)
+            near = self._near(relation, place)
+            found = [self.scene.entity(name) for name in self.fitting(" ".join(words)) if name in near]
+        if extreme in TIERS:
+            return [each.name for each in found if tier(each.name, self.scene) == extreme]
+        return [each.name for each in (extreme_among(found, extreme) if extreme else found)]
 
-    def _related(self, name: str, relation: str, place: str) -> bool:
-        pair = (place, name) if relation == "under" else (name, place)
-        return Atom("in" if relation == "in" else "on", pair) in self.scene.facts
+    def _near(self, relation: str, text: str) -> set[str]:
+        """What stands in a relation to a thing, or in a tower."""
+        if (relation, text) == ("in", TOWER):
+            return {name for name in self._names() if tier(name, self.scene)}
+        return related(relation, self.one(text), self.scene)
 
     def _names(self) -> set[str]:
         return {each.name for each in self.scene.entities}
@@ -304,42 +354,6 @@ class Resolver:
     def _noted(self, names: Sequence[str]) -> Group:
         self.named += names
         return Group(tuple(names))
-
-
-def _extreme(found: Sequence[Entity], extreme: str) -> Sequence[Entity]:
-    """The smallest, the largest, or the one in the middle of three sizes; all where sizes do not tell."""
-    sizes = [each.attributes.get("size", "") for each in found]
-    if len(found) < 2 or not set(sizes) <= {*SIZES}:
-        return found
-    order = sorted(set(sizes), key=SIZES.index)
-    if len(order) < (3 if extreme == "middle" else 2):
-        return found
-    meant = {"smallest": order[0], "largest": order[-1], "middle": order[len(order) // 2]}[extreme]
-    return [each for each, size in zip(found, sizes, strict=True) if size == meant]
-
-
-def _fits(entity: Entity, words: Sequence[str], scene: SceneGraph) -> bool:
-    *marks, kind = words or [""]
-    if kind == THING:
-        if {"openable", "pressable"} & entity.tags or entity.kind == "table":
-            return False
-    elif kind != entity.kind:
-        return False
-    return all(mark in entity.attributes.values() for mark in marks)
-
-
-def _known(words: Sequence[str], scene: SceneGraph) -> bool:
-    """Whether words describe something: with those of the scene, and those that the reader was taught."""
-    *marks, kind = words or [""]
-    kinds = {THING, *KIND_OF.values(), *(each.kind for each in scene.entities)}
-    own = {word for each in scene.entities for word in each.attributes.values()}
-    return kind in kinds and {*marks} <= own | {*SIZES, *EXTREMES, *ADJECTIVE_OF.values()}
-
-
-def _is_description(text: str, scene: SceneGraph) -> bool:
-    """Whether a text is size, colour and kind alone."""
-    kinds = {THING, *(each.kind for each in scene.entities)}
-    return text.split()[-1] in kinds and not {*RELATIONS} & {*text.split()}
 
 
 def _cut(text: str, pattern: str) -> tuple[str, str, str]:

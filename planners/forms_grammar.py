@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable
 
 from planners.compact import CANNOT, PLAIN, WORDED, spans
-from planners.forms import EXTREMES, HELD, NOTHING, RELATIONS, SIZES, THING
+from planners.descriptions import COMPARED, EXTREMES, RELATIONS, SECOND, SIZES, THING, TIERS, TOWER
+from planners.forms import EACH, HELD, NOTHING, PLACE_OF
 from planners.phrasing.scenes import COLOURS, LOOSE
 from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 
@@ -37,20 +38,24 @@ def grammar(scene: SceneGraph, command: str) -> str:
                 'there ::= "there(" (("2 " | "3 " | "4 ")? description | held) ")"',
                 'fact ::= ("in(" | "on(") group ", " one ")" | ("holding(" | "open(" | "closed(" | '
                 '"pressed(") group ")"',
-                'literal ::= ("in(" | "on(") group ", " set ")" | ("holding(" | "open(" | "closed(" | '
-                '"pressed(" | "not pressed(" | "stacked(") group ")" | "moved(" group ", " direction ")"',
+                'literal ::= ("in(" | "on(") group ", " (set | place) ")" | ("holding(" | "open(" | '
+                '"closed(" | "pressed(" | "not pressed(" | "stacked(") group ")" | '
+                '"moved(" group ", " direction ")"',
                 'group ::= set (" & " set){0,7}',
-                'set ::= "all " ("but " [1-4] " ")? other? description but? | '
+                f"place ::= {_quoted(PLACE_OF)} one",
+                f'each ::= "all " compared " " (size " ")? (colour " ")? kind ({_either(EACH)})',
+                'set ::= each | "all " ("but " [1-4] " ")? other? description but? | '
                 '"any " ([2-9] " ")? "of " other? member (" | " member){0,7} but? | one',
                 'but ::= " but " member (" & " member){0,3}',
                 'member ::= "all " description | one',
                 "one ::= name | held | other? description",
                 f"held ::= {_quoted(HELD)}",
                 'other ::= "other "',
-                "description ::= plain (relation (name | held | plain))?",
+                f"description ::= plain (relation (name | held | plain) | {_quoted(f' in {TOWER}')})?",
                 'plain ::= (extreme " ")? (size " ")? (colour " ")? kind',
-                f"relation ::= {_either(f' {each} ' for each in RELATIONS)}",
-                f"extreme ::= {_either(EXTREMES)}",
+                f"relation ::= {_either(f' {each} ' for each in (*RELATIONS, *COMPARED))}",
+                f"compared ::= {_either((*EXTREMES, *SECOND))}",
+                f"extreme ::= compared | {_either(TIERS)}",
                 f"size ::= {_either(SIZES)}",
                 f"colour ::= {_either(dict.fromkeys((*COLOURS, *sorted(colours))))}",
                 f"kind ::= {_either(dict.fromkeys((*KINDS, *sorted(loose))))}",

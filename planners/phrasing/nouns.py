@@ -11,7 +11,8 @@ import random
 from dataclasses import dataclass, field
 
 from planners.compact import Group
-from planners.forms import HELD, THING
+from planners.descriptions import THING
+from planners.forms import HELD
 from planners.phrasing.scenes import COLOURS, LOOSE, SIZES
 from planners.phrasing.templates import choose, fill, phrases, slots
 from robot_skills.logic import Atom

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planners.compact import Ask, Goal, Refuse
-from planners.forms import EXTREMES, RELATIONS, SIZES, Resolver, resolve, same
+from planners.descriptions import COMPARED, EXTREMES, RELATIONS, SECOND, SIZES, TIERS
+from planners.forms import Resolver, resolve, same
 from planners.forms_grammar import COLOURS, KINDS, grammar
 from planners.phrasing.scenes import sample_scene
 from robot_skills.errors import InputError
@@ -160,6 +161,66 @@ def test_sizes_are_compared(sizes: dict[str, str], text: str, answer: str) -> No
     assert str(resolve(f"holding({text})", sized(**sizes))) == answer
 
 
+SIZED = make_scene(
+    (
+        "small orange block", "medium purple block", "large cyan block", "small purple cylinder",
+        "large purple cylinder", "small white cylinder", "large white cylinder", "red ball", "white bowl",
+    ),
+    [
+        "on(small orange block, medium purple block)", "on(medium purple block, large cyan block)",
+        "in(red ball, white bowl)",
+    ],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("holding(all block smaller than cyan block)", "holding(small orange block & medium purple block)"),
+        ("holding(block larger than small block)", "ask: medium purple block | large cyan block"),
+        ("holding(smallest block larger than small block)", "holding(medium purple block)"),
+        ("holding(all thing smaller than red ball)", "refuse: missing thing smaller than the red ball"),
+        ("holding(block smaller than small block)", "refuse: missing block smaller than the small block"),
+        ("holding(second smallest block)", "holding(medium purple block)"),
+        ("holding(second largest purple cylinder)", "holding(small purple cylinder)"),
+        ("holding(top block)", "holding(small orange block)"),
+        ("moved(bottom block, left)", "moved(large cyan block, left)"),
+        ("holding(all between block & all thing on between block)",
+         "holding(medium purple block & small orange block)"),
+        ("holding(all thing in tower)",
+         "holding(small orange block & medium purple block & large cyan block)"),
+        ("holding(largest thing in tower)", "holding(large cyan block)"),
+        ("holding(top cylinder)", "refuse: missing top cylinder"),
+        ("in(all smallest cylinder of each colour, bowl)",
+         "in(small purple cylinder & small white cylinder, white bowl)"),
+        ("holding(all largest purple thing of each kind)",
+         "holding(medium purple block & large purple cylinder)"),
+        ("on(white thing under red ball, place of small block)",
+         "refuse: missing white thing under the red ball"),
+        ("on(small white cylinder, place of top block)", "on(small white cylinder, medium purple block)"),
+        ("in(all cylinder, place of ball)",
+         "in(small purple cylinder & large purple cylinder & small white cylinder & large white cylinder, "
+         "white bowl)"),
+        ("on(bottom block, place of bottom block)", "on(large cyan block, table)"),
+    ],
+)  # fmt: skip
+def test_comparisons_towers_and_places(text: str, answer: str) -> None:
+    assert str(resolve(text, SIZED)) == answer
+
+
+def test_the_smallest_of_a_tower_need_not_be_the_smallest_of_all() -> None:
+    things = ("small red block", "medium blue block", "large green block")
+    scene = make_scene(things, ["on(medium blue block, large green block)"])
+    assert str(resolve("holding(smallest block in tower)", scene)) == "holding(medium blue block)"
+    assert str(resolve("holding(smallest block on table)", scene)) == "holding(small red block)"
+
+
+def test_a_choice_of_what_goes_on_one_of_its_things_leaves_that_out() -> None:
+    goal = resolve("on(any of block, red block)", sized(red="small", blue="large", green="large"))
+    assert isinstance(goal, Goal)
+    assert str(goal.formula()) == "on(blue block, red block) or on(green block, red block)"
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -173,6 +234,7 @@ def test_sizes_are_compared(sizes: dict[str, str], text: str, answer: str) -> No
         ("moved(red block, up)", "no direction"),
         ("there(red block)", "is a condition"),
         ("if closed(drawer) open(drawer)", "after its condition"),
+        ("holding(all red block of each kind)", "of each colour"),
         ("refuse: because", "no refusal"),
         ("stacked(all thing)", "a tower of more than"),
         ("", "no literal"),
@@ -203,14 +265,19 @@ def test_a_thing_whose_name_reads_like_a_mark_is_not_taken_for_two() -> None:
         resolve("holding(a & b block)", make_scene(("red block", "a & b block")))
 
 
+FIRST = (*EXTREMES, *SECOND, *TIERS)
 descriptions = st.builds(
     lambda *words: " ".join(filter(None, words)),
-    st.sampled_from(["", *EXTREMES]), st.sampled_from(["", *SIZES]), st.sampled_from(["", *COLOURS]),
+    st.sampled_from(["", *FIRST]), st.sampled_from(["", *SIZES]), st.sampled_from(["", *COLOURS]),
     st.sampled_from(KINDS),
 )  # fmt: skip
 placed = st.builds(
-    lambda one, how, other: f"{one} {how} {other}", descriptions, st.sampled_from(RELATIONS), descriptions
+    lambda one, how, other: f"{one} {how} {other}",
+    descriptions,
+    st.sampled_from((*RELATIONS, *COMPARED)),
+    descriptions,
 )
+placed |= descriptions.map(lambda text: f"{text} in tower")
 ones = descriptions | placed | st.just("held") | descriptions.map(lambda text: f"other {text}")
 members = st.lists(ones | descriptions.map(lambda text: f"all {text}"), min_size=1, max_size=3)
 but = st.just("") | members.map(lambda texts: f" but {' & '.join(texts)}")
@@ -218,10 +285,17 @@ sets = (
     ones
     | st.builds(lambda text, left: f"all {text}{left}", descriptions | placed, but)
     | st.builds(lambda number, text: f"all but {number} {text}", st.integers(1, 4), descriptions)
+    | st.builds(
+        lambda extreme, kind, side: f"all {extreme} {kind} of each {side}",
+        st.sampled_from((*EXTREMES, *SECOND)),
+        st.sampled_from(KINDS),
+        st.sampled_from(("colour", "kind")),
+    )
     | st.builds(lambda text, left: f"any of {text}{left}", descriptions, but)
 )
 literals = (
     st.builds(lambda text, place: f"in({text}, {place})", sets, sets)
+    | st.builds(lambda text, thing: f"on({text}, place of {thing})", sets, ones)
     | sets.map(lambda text: f"holding({text})")
     | sets.map(lambda text: f"moved({text}, left)")
 )

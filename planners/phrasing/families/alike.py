@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from planners.compact import Answer, Goal, Group, Literal, literal
-from planners.forms import EXTREMES, SIZES, Resolver, UnresolvedError
+from planners.descriptions import EXTREMES, SIZES
+from planners.forms import Resolver, UnresolvedError
 from planners.phrasing.author import Author, speaks_back
 from planners.phrasing.families.placing import where
 from planners.phrasing.meaning import composed, feasible, sample_literal, step_about

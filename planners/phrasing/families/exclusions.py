@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planners.compact import Answer, Goal, Group, Literal, literal
-from planners.forms import THING
+from planners.descriptions import THING
 from planners.phrasing.author import Author, speaks_back
 from planners.phrasing.families.placing import where
 from planners.phrasing.groups import any_of
