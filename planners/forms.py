@@ -20,6 +20,7 @@ named before it. Of several things there are `all`, `all but 1`, and `any` of th
     in(smallest thing in tower, bowl)                   of all that stands on something or carries something
     on(red block, bottom block)                         the lowest of a tower; `between block`, `top block`
     in(all smallest cylinder of each colour, bowl)      an extreme each of the colours, or of the kinds
+    in(any 2 alike of cylinder, bowl)                   two of one colour; `unlike`: of two colours
     on(cylinder, place of red block)                    what that stands on now, or lies in
 """
 
@@ -28,6 +29,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from planners.compact import (
     Answer,
@@ -115,12 +117,15 @@ def same(one: Answer, other: Answer) -> bool:
 
 def same_group(one: Group, other: Group) -> bool:
     """Whether two groups are of the same things, in any order."""
-    return one.pick == other.pick and {*one.names} == {*other.names}
+    return _unordered_group(one) == _unordered_group(other)
 
 
 def _unordered(item: Literal) -> tuple[object, ...]:
-    groups = tuple((frozenset(group.names), group.pick) for group in item.groups)
-    return item.predicate, item.positive, groups
+    return item.predicate, item.positive, tuple(map(_unordered_group, item.groups))
+
+
+def _unordered_group(group: Group) -> tuple[object, ...]:
+    return frozenset(group.names), group.pick, frozenset(map(frozenset, group.sets))
 
 
 @dataclass
@@ -220,6 +225,8 @@ class Resolver:
             return self._noted((text,))
         if match := re.fullmatch(r"any (?:(\d) )?of (.+)", text):
             return self._choice(self._without(match[2], " | "), int(match[1] or 1))
+        if match := re.fullmatch(r"any (\d) (alike|unlike) of (.+)", text):
+            return self._matching(self._without(match[3], " | "), int(match[1]), match[2] == "alike")
         if text.startswith("all ") and text.endswith(EACH):
             return self._noted(self._of_each(text))
         if match := re.fullmatch(r"all but (\d) (.+)", text):
@@ -246,6 +253,16 @@ class Resolver:
         if not 0 < pick <= len(names):
             raise _missing(f"set of {max(pick, 1)} such things")
         return Group(tuple(names), pick if pick < len(names) else 0)
+
+    def _matching(self, names: Sequence[str], pick: int, alike: bool) -> Group:
+        """Any so many of one colour, or each of another."""
+        colours = {name: self.scene.entity(name).attributes.get("colour") for name in names}
+        wanted = 1 if alike else pick
+        sets = [each for each in combinations(names, pick) if len({colours[n] for n in each}) == wanted]
+        if not sets:
+            raise _missing(f"set of {pick} such things")
+        kept = tuple(name for name in names if any(name in each for each in sets))
+        return Group(kept, pick, tuple(sets)) if len(sets) > 1 else self._noted(sets[0])
 
     def _without(self, text: str, joint: str) -> tuple[str, ...]:
         """Members joined by a mark, without those that follow ` but `."""
