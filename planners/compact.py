@@ -36,10 +36,11 @@ _LONGEST_READ = 80
 
 @dataclass(frozen=True)
 class Group:
-    """Some things of a scene: all of them, or any `pick` of them."""
+    """Some things of a scene: all of them, or any `pick` of them, or of those one of some `sets`."""
 
     names: tuple[str, ...]
     pick: int = 0
+    sets: tuple[tuple[str, ...], ...] = ()
 
     def __str__(self) -> str:
         if not self.pick:
@@ -48,7 +49,8 @@ class Group:
 
     def choices(self) -> Iterator[tuple[str, ...]]:
         """The sets of things that would do."""
-        yield from itertools.combinations(self.names, self.pick) if self.pick else (self.names,)
+        every = itertools.combinations(self.names, self.pick) if self.pick else (self.names,)
+        yield from self.sets or every
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from planners.compact import Goal, Group, Literal, literal
+from planners.compact import Goal, Group, Literal, Refuse, literal
 from planners.forms import resolve
-from robot_skills.logic import And, Atom, Or
+from robot_skills.logic import And, Atom, Or, atoms
 from tests.planners.conftest import make_scene
 
 BALLS = make_scene(("red ball", "blue ball", "green ball", "red block", "blue block", "white bowl"))
@@ -62,3 +62,29 @@ def test_a_choice_for_the_same_place_stays_open() -> None:
     both = Literal("in", (Group(("red ball", "blue ball"), 1), Group(("white bowl",))))
     goal = Goal((literal("in", "red ball", "white bowl"), both))
     assert goal.formula() == And((Atom("in", ("red ball", "white bowl")), both.formula()))
+
+
+@pytest.mark.parametrize(
+    ("form", "goal"),
+    [
+        ("in(any 2 alike of cylinder, bowl)", "(small green + large green) (small white + large white)"),
+        (
+            "in(any 2 unlike of small cylinder | large green cylinder, bowl)",
+            "(small green + small white) (small white + large green)",
+        ),
+    ],
+)
+def test_two_of_one_colour(form: str, goal: str) -> None:
+    names = ("small green cylinder", "large green cylinder", "small white cylinder", "large white cylinder")
+    answer = resolve(form, make_scene((*names, "red bowl")))
+    assert isinstance(answer, Goal)
+    formula = answer.formula()
+    assert isinstance(formula, Or)
+    ways = (
+        " + ".join(atom.args[0].removesuffix(" cylinder") for atom in atoms(way)) for way in formula.parts
+    )
+    assert " ".join(f"({way})" for way in ways) == goal
+
+
+def test_two_of_one_colour_are_missing_where_all_differ() -> None:
+    assert isinstance(resolve("in(any 2 alike of ball, white bowl)", BALLS), Refuse)
