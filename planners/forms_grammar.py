@@ -45,7 +45,8 @@ def grammar(scene: SceneGraph, command: str) -> str:
                 f"place ::= {_quoted(PLACE_OF)} one",
                 f'each ::= "all " compared " " (size " ")? (colour " ")? kind ({_either(EACH)})',
                 'set ::= each | "all " ("but " [1-4] " ")? other? description but? | '
-                '"any " ([2-9] " " ("alike " | "unlike ")?)? "of " other? member (" | " member){0,7} but? | one',
+                '"any " ([2-9] " " ("alike " | "unlike ")?)? "of " other? '
+                'member (" | " member){0,7} but? | one',
                 'but ::= " but " member (" & " member){0,3}',
                 'member ::= "all " description | one',
                 "one ::= name | held | other? description",
