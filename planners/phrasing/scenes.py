@@ -29,11 +29,13 @@ _WITH_ALL_FIXTURES, _WITH_SIZES, _OF_ONE_KIND = 0.85, 0.45, 0.3
 _OF_THREE_SIZES, _NAMED_BY_SIZE = 0.45, 0.4
 #: In how many of those no two of a kind are of one size, so that each can be told by comparing them.
 _ALL_COMPARE = 0.5
+#: In how many scenes a kind comes small and large in each of some colours, and in how many there is a tower.
+_PAIRED, _PILED, _TALLEST = 0.08, 0.12, 4
 
 
 def sample_scene(rng: random.Random) -> SceneGraph:
     """Three to eight loose things, one to three of them bowls now and then, with fixtures and facts."""
-    objects = _objects(rng, rng.randint(_FEWEST, _MOST))
+    objects = _pairs(rng) if rng.random() < _PAIRED else _objects(rng, rng.randint(_FEWEST, _MOST))
     entities = [*objects, *(_fixture(name) for name in _fixtures(rng))]
     facts = {*_placed(rng, objects, entities), *_states(rng, entities)}
     return SceneGraph(tuple(entities), frozenset({*facts, *fitting(entities)}))
@@ -69,6 +71,18 @@ def _objects(rng: random.Random, count: int) -> list[Entity]:
     return [_object(thing, drawn, told, named) for thing in drawn]
 
 
+def _pairs(rng: random.Random) -> list[Entity]:
+    """A small and a large one of a kind in each of some colours, one or two bowls, something else."""
+    kind, *others = rng.sample(LOOSE[:3], 3)
+    drawn = [(kind, colour, size) for colour in rng.sample(COLOURS, rng.choice((2, 2, 3))) for size in SIZES]
+    drawn += [("bowl", colour, size) for colour, size in zip(rng.sample(COLOURS, 2), SIZES, strict=True)]
+    drawn = drawn[: -rng.randint(0, 1) or None]
+    drawn += [(rng.choice(others), rng.choice(COLOURS), rng.choice(SIZES)) for _ in range(rng.randint(0, 1))]
+    told, named = rng.random() < _WITH_SIZES, rng.random() < _NAMED_BY_SIZE
+    rng.shuffle(drawn)
+    return [_object(thing, drawn, told or named, named) for thing in drawn]
+
+
 def _object(
     thing: tuple[str, str, str], among: Sequence[tuple[str, str, str]], told: bool, named: bool
 ) -> Entity:
@@ -94,17 +108,20 @@ def _placed(rng: random.Random, objects: Sequence[Entity], entities: Sequence[En
     """Where the things are: one in the hand now and then, some stacked, some put away."""
     movable = [entity for entity in objects if "graspable" in entity.tags]
     held = rng.choice(movable).name if rng.random() < 0.25 else None
-    tall = rng.random() < 0.5
-    bare: list[str] = []
+    tall, piled = rng.random() < 0.5, rng.random() < _PILED
+    bare, pile = list[str](), list[str]()
     for entity in rng.sample(list(objects), len(objects)):
         if entity.name == held:
             yield Atom("holding", (held,))
             continue
         containers = [each.name for each in entities if "container" in each.tags and each is not entity]
         draw = rng.random()
+        if piled and bare and entity.kind in ("block", "cylinder") and len(pile) < _TALLEST:
+            draw = 0.7
         if "graspable" not in entity.tags or draw < 0.62 or not (bare or containers):
             yield Atom("on", (entity.name, "table"))
-        elif entity.kind != "ball" and bare and tall and draw < 0.9:
+        elif entity.kind != "ball" and bare and (tall or piled) and draw < 0.9:
+            pile.append(entity.name)
             yield Atom("on", (entity.name, bare.pop(rng.randrange(len(bare)))))
         elif containers:
             yield Atom("in", (entity.name, rng.choice(containers)))

@@ -278,6 +278,9 @@ placed = st.builds(
     descriptions,
 )
 placed |= descriptions.map(lambda text: f"{text} in tower")
+placed |= st.builds(
+    lambda one, how, other: f"{one} {how} {other}", descriptions, st.sampled_from(RELATIONS), placed
+)
 ones = descriptions | placed | st.just("held") | descriptions.map(lambda text: f"other {text}")
 members = st.lists(ones | descriptions.map(lambda text: f"all {text}"), min_size=1, max_size=3)
 but = st.just("") | members.map(lambda texts: f" but {' & '.join(texts)}")

@@ -83,7 +83,7 @@ def _adjectives(author: Author, name: str) -> list[tuple[str, str]]:
     for extreme in (EXTREMES[0], EXTREMES[-1]):
         for shade in (None, colour):
             if len(author.speaker.fitting(kind, shade)) > 1:
-                said = _extreme(author, extreme, kind, len(author.speaker.fitting(kind, shade)))
+                said = extreme_word(author, extreme, kind, len(author.speaker.fitting(kind, shade)))
                 shown = f"{said} {word(colour)}" if shade else said
                 ways.append((shown, f"{extreme} {standard(kind, shade)}"))
     return [way for way in ways if _means(author, way[1], name)]
@@ -95,7 +95,7 @@ def _size(author: Author, size: str, kind: str) -> str:
     return author.speaker.word(size)
 
 
-def _extreme(author: Author, extreme: str, kind: str, count: int) -> str:
+def extreme_word(author: Author, extreme: str, kind: str, count: int) -> str:
     """The smallest, the tallest; of two now and then the smaller, the taller."""
     degree = "more" if count == 2 and author.rng.random() < 0.6 else "most"
     upright = kind == "cylinder" and author.rng.random() < _BY_HEIGHT
@@ -131,7 +131,7 @@ def several_extreme(author: Author) -> tuple[str, Answer] | None:
         return None
     item = Literal(step.predicate, (Group(names), *step.groups[1:]))
     compared = author.rng.random() < 0.6 or size == "medium"
-    adjective = _extreme(author, extreme, kind, 3) if compared else _size(author, size, kind)
+    adjective = extreme_word(author, extreme, kind, 3) if compared else _size(author, size, kind)
     words = {"M": adjective, "K": author.speaker.word(f"{kind}s"), "N": NUMBERS[len(names)]}
     author.mean(item.groups[0], f"all {extreme} {kind}" if compared else f"all {standard(kind, None, size)}")
     section = "several_two" if len(names) == 2 and author.rng.random() < 0.6 else "several"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planners.compact import Answer, Goal, Group, Literal, literal
-from planners.forms import HELD
+from planners.forms import HELD, PLACE_OF
 from planners.phrasing.author import Author, speaks_back
 from planners.phrasing.families.contrasts import short
 from planners.phrasing.families.placing import WAYS, where
@@ -94,6 +94,8 @@ def stacked_pair(author: Author) -> tuple[str, Answer] | None:
     words = {"K": noun, "P": places[0] or "", "P2": places[1] or ""}
     if not all(words.values()) or any(map(speaks_back, words.values())):
         return None
+    author.speaker.mean(above, "top thing")
+    author.speaker.mean(below, "bottom thing")
     return fill(author.phrase("references", "stacked_pair"), words), Goal(goal)
 
 
@@ -122,7 +124,7 @@ def where_that_is(author: Author) -> tuple[str, Answer] | None:
     alone = [args for args in inside if args[1] == place] == [(there, place)]
     section = "with_the_one" if alone and author.rng.random() < 0.4 else "where_that_is"
     if section == "where_that_is":
-        author.speaker.mean(place, place)  # which it is has to be looked up
+        author.speaker.mean(place, f"{PLACE_OF}{author.speaker.text(there)}")
     return fill(author.phrase("references", section), words), Goal((item,))
 
 
