@@ -36,16 +36,18 @@ _LONGEST_READ = 80
 
 @dataclass(frozen=True)
 class Group:
-    """Some things of a scene: all of them, or any `pick` of them, or of those one of some `sets`."""
+    """Some things of a scene: all of them, or any `pick` of them, or one of some `sets`, which are `how`."""
 
     names: tuple[str, ...]
     pick: int = 0
     sets: tuple[tuple[str, ...], ...] = ()
+    how: str = ""
 
     def __str__(self) -> str:
         if not self.pick:
             return " & ".join(self.names)
-        return f"any {'' if self.pick == 1 else f'{self.pick} '}of {' | '.join(self.names)}"
+        how = f"{self.how} " if self.how else ""
+        return f"any {'' if self.pick == 1 else f'{self.pick} '}{how}of {' | '.join(self.names)}"
 
     def choices(self) -> Iterator[tuple[str, ...]]:
         """The sets of things that would do."""

@@ -262,7 +262,8 @@ class Resolver:
         if not sets:
             raise _missing(f"set of {pick} such things")
         kept = tuple(name for name in names if any(name in each for each in sets))
-        return Group(kept, pick, tuple(sets)) if len(sets) > 1 else self._noted(sets[0])
+        how = "alike" if alike else "unlike"
+        return Group(kept, pick, tuple(sets), how) if len(sets) > 1 else self._noted(sets[0])
 
     def _without(self, text: str, joint: str) -> tuple[str, ...]:
         """Members joined by a mark, without those that follow ` but `."""

@@ -29,6 +29,7 @@ from planners.phrasing.conditions import draw_condition, draw_joined
 from planners.phrasing.families.comparisons import tower_by_size
 from planners.phrasing.families.conditionals import about_it, condition, each_if
 from planners.phrasing.families.exclusions import but_not
+from planners.phrasing.families.retrievals import UNREACHABLE
 from planners.phrasing.groups import Speaker
 from planners.phrasing.meaning import composed, feasible
 from planners.phrasing.noise import MARK, noisy
@@ -97,7 +98,7 @@ def test_answers_of_scenes_names_are_forms_too() -> None:
 
 def test_what_a_refusal_is_about_is_said_in_the_command() -> None:
     worded = [t for t in triples() if isinstance(t.answer, Refuse) and t.answer.reason in WORDED]
-    assert len(worded) > 50
+    assert len(worded) > 25
     for each in worded:
         assert isinstance(each.answer, Refuse)
         assert each.answer.about in spans(each.command), each
@@ -115,7 +116,9 @@ def test_forms_are_in_the_grammar_of_their_scene() -> None:
 def test_goals_can_be_reached_by_the_skills(skills: Mapping[str, Skill]) -> None:
     """The rules that the author goes by agree with a search over the skills' cards."""
     goals = [
-        t for t in triples() if isinstance(t.answer, Goal) and t.answer.literals and t.family != "condition"
+        t
+        for t in triples()
+        if isinstance(t.answer, Goal) and t.answer.literals and t.family not in ("condition", *UNREACHABLE)
     ]
     tried = 0
     for each in goals[:: max(1, len(goals) // 40)]:

@@ -99,7 +99,7 @@ def test_what_joins_something_is_none_of_what_is_there() -> None:
 def test_exceptions_of_two_kinds_are_each_left_out() -> None:
     scene = make_scene(("red block", "green block", "blue block", "red ball", "blue ball", "white bowl"))
     read = 0
-    for each in written(scene, "but each"):
+    for each in written(scene, "but each", 900):
         match = re.search(
             r"all blocks but the (red|green|blue) one and all balls but the (red|blue) one", each.command
         )

@@ -246,12 +246,13 @@ def matching(author: Author) -> tuple[str, Answer] | None:
     if step is None or step.groups[1].pick or not sets or len(names) < 3:
         return None
     kept = tuple(name for name in names if any(name in pair for pair in sets))
-    group = Group(kept, 2, sets) if len(sets) > 1 else Group(sets[0])
+    how = "alike" if alike else "unlike"
+    group = Group(kept, 2, sets, how) if len(sets) > 1 else Group(sets[0])
     item = Literal(step.predicate, (group, step.groups[1]))
-    author.mean(group, f"any 2 {'alike' if alike else 'unlike'} of {kind}")
+    author.mean(group, f"any 2 {how} of {kind}")
     place = where(author, item)
     if not place or not feasible((item,), author.scene):
         return None
     author.mirror.note(item)
     words = {"K": author.speaker.word(f"{kind}s"), "P": place}
-    return fill(author.phrase("mixtures", "alike" if alike else "unlike"), words), Goal((item,))
+    return fill(author.phrase("mixtures", how), words), Goal((item,))
