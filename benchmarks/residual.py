@@ -1,13 +1,19 @@
-"""Practice on MetaWorld from state: a frozen base of 10 demonstrations, and what each method makes of it.
+"""Practice: a frozen base, and what each method makes of it.
 
     python benchmarks/residual.py base                      demonstrations and bases, out/residual/TASK
-    python benchmarks/residual.py run ours rlpd --seeds 5   every task; resumable
+    python benchmarks/residual.py run ours rlpd --seeds 5   MetaWorld's four tasks; resumable
+    python benchmarks/residual.py run ours --tasks NutAssemblySquare --steps 100000 --episodes 50
+    python benchmarks/residual.py run ours --tasks "tabletop weak" --episodes 50
     python benchmarks/residual.py report                    the table
 
-The protocol: 10 demonstrations by MetaWorld's scripted expert, noise 0.2 on what it executes (3 on assembly,
-where a base of 10 fails nowhere); a base that clones them in chunks of 16 and plays 8 of each; 30,000 control
-steps of practice, those that fill the replay included; an episode has at most 200 steps and ends at success,
-which is the only reward. Every 5,000 steps the method as it stands is run from the same 100 validation starts
+MetaWorld from state: 10 demonstrations by MetaWorld's scripted expert, noise 0.2 on what it executes (3 on
+assembly, where a base of 10 fails nowhere); a base that clones them in chunks of 16 and plays 8 of each; an
+episode has at most 200 steps. robosuite's NutAssemblySquare from state: likewise, by our scripted expert,
+noise 0.1, at most 300 steps. The tabletop from two 64 px images: "pick", with three of the bases of
+benchmarks/data_curve.py, and no demonstrations, since their stores do not tell what was executed.
+
+An episode ends at success, which is the only reward; steps that fill the replay count as steps of practice.
+Every 5,000 steps (10,000 on NutAssemblySquare) the method as it stands is run from the same validation starts
 (seeds from 900,000 on), from which rollbacks are decided; what it is at the end is run from 100 test starts
 (from 1,000,000 on). Settings were tuned on stick-pull with other seeds of practice. A row is added to
 out/residual/results.jsonl as a run ends; a run that was stopped goes on.
@@ -28,9 +34,12 @@ import torch
 from report import write_report
 from rich.console import Console
 
-from robot_skills.cli.arenas import SuiteArena
+from robot_skills.cli.arenas import TABLETOP
+from robot_skills.cli.arenas import arena as make_arena
+from robot_skills.errors import InputError
+from robot_skills.library import CARD, read_card
 from robot_skills.policies.registry import load_policy
-from robot_skills.residual.arena import Player
+from robot_skills.residual.arena import ArenaFactory, Player
 from robot_skills.residual.config import RefineConfig
 from robot_skills.residual.demonstrations import read_demonstrations
 from robot_skills.residual.learner import Learner
@@ -47,21 +56,66 @@ from robot_skills.training.metrics import read_metrics
 from robot_skills.training.recipe import TrainRecipe
 from robot_skills.training.statistics import wilson_interval
 from sim.experts.metaworld import MetaWorldRecipe, collect_metaworld
-from sim.suites import SuiteTask, Trained
+from sim.experts.robosuite import RobosuiteRecipe, collect_robosuite
 
 FOLDER = Path("out/residual")
 RESULTS = FOLDER / "results.jsonl"
-#: What "ours" practises with.
-SETTINGS = Path(__file__).parents[1] / "datasets" / "refine_metaworld.yaml"
-#: Task -> demonstrations its base has.
-TASKS: Mapping[str, int] = {
-    "assembly-v3": 3,
-    "peg-insert-side-v3": 10,
-    "box-close-v3": 10,
-    "stick-pull-v3": 10,
-}
-#: Control steps of an episode; the experts take 90 to 120 on these tasks.
+#: Where settings of practice are.
+DATASETS = Path(__file__).parents[1] / "datasets"
+#: Control steps of an episode of MetaWorld; the experts take 90 to 120 on these tasks.
 HORIZON = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is practised, and on which base.
+
+    Attributes:
+        env: as `robot-skills refine --env` has it.
+        demonstrations: the expert's episodes that the base learns from; 0: none, the base is `given`.
+        horizon: control steps of an episode; None: as many as the skill's card says.
+        settings: of the practice of "ours", a file; None: the defaults.
+        given: folder of a base that was trained elsewhere.
+        policy: settings of the base, beside those of all.
+        updates: of the base's training.
+        sees: what the base sees, in the table.
+    """
+
+    env: str
+    demonstrations: int = 0
+    horizon: int | None = None
+    settings: Path | None = None
+    given: Path | None = None
+    policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    updates: int = 2000
+    sees: str = "state"
+
+
+def metaworld(task: str, demonstrations: int) -> Task:
+    """One of MetaWorld's, from its own observation."""
+    return Task(f"metaworld:{task}", demonstrations, HORIZON, DATASETS / "refine_metaworld.yaml")
+
+
+def tabletop(base: str) -> Task:
+    """The tabletop's "pick" from images, on a base of benchmarks/data_curve.py."""
+    return Task(TABLETOP, given=Path("out/data_curve") / base, sees="images")
+
+
+METAWORLD: Mapping[str, Task] = {
+    "assembly-v3": metaworld("assembly-v3", 3),
+    "peg-insert-side-v3": metaworld("peg-insert-side-v3", 10),
+    "box-close-v3": metaworld("box-close-v3", 10),
+    "stick-pull-v3": metaworld("stick-pull-v3", 10),
+}
+TASKS: Mapping[str, Task] = {
+    **METAWORLD,
+    "NutAssemblySquare": Task(
+        "robosuite:NutAssemblySquare", 60, 300, DATASETS / "refine_square.yaml", updates=3000
+    ),
+    "tabletop weak": tabletop("act_100_0"),
+    "tabletop star": tabletop("star_300_0"),
+    "tabletop strong": tabletop("act_300_0"),
+}
 #: First seed of the final evaluation.
 TEST = 1_000_000
 
@@ -124,25 +178,46 @@ METHODS: Mapping[str, Method] = {
 }
 
 
+def home(task: str) -> Path:
+    """Folder of a task's base, demonstrations and runs."""
+    return FOLDER / task.replace(" ", "_")
+
+
+def base_folder(task: str) -> Path:
+    """The trained base of a task.
+
+    Raises:
+        InputError: it is not there.
+    """
+    folder = TASKS[task].given or home(task) / "base"
+    if not (folder / "config.json").exists():
+        made = (
+            f"python benchmarks/residual.py base --tasks {task}"
+            if TASKS[task].given is None
+            else "python benchmarks/data_curve.py collect, and then train"
+        )
+        raise InputError(f"{task} practises on the base in {folder}, which is not there. Make it: {made}")
+    return folder
+
+
 def base_recipe(task: str, steps: int) -> TrainRecipe:
     """How the base is trained: chunked behaviour cloning on the simulator's state."""
+    config = {
+        "cameras": [],
+        "shift": [],
+        "chunk": 16,
+        "execute": 8,
+        "hidden": 256,
+        "state_noise": 0.02,
+        "target_weight": 0.0,
+        **TASKS[task].policy,
+    }
     return from_mapping(
         TrainRecipe,
         {
             "name": f"base_{task}",
-            "data": [str(FOLDER / task / "demonstrations")],
-            "policy": {
-                "name": "bc",
-                "config": {
-                    "cameras": [],
-                    "shift": [],
-                    "chunk": 16,
-                    "execute": 8,
-                    "hidden": 256,
-                    "state_noise": 0.02,
-                    "target_weight": 0.0,
-                },
-            },
+            "data": [str(home(task) / "demonstrations")],
+            "policy": {"name": "bc", "config": config},
             "stages": {"policy": {"steps": steps, "batch_size": 128}},
             "validation_fraction": 0.0,
             "checkpoint_every": steps,
@@ -155,44 +230,65 @@ def base_recipe(task: str, steps: int) -> TrainRecipe:
     )
 
 
-def make_base(task: str, steps: int) -> None:
+def collect(task: str, folder: Path) -> None:
+    """The demonstrations of a task's base, where they have not been collected."""
+    suite, _, name = TASKS[task].env.partition(":")
+    given = {"tasks": (name,), "episodes": TASKS[task].demonstrations, "cameras": (), "state": "oracle"}
+    given |= {"executed": True, "steps": TASKS[task].horizon}
+    if suite == "metaworld":
+        collect_metaworld(from_mapping(MetaWorldRecipe, given, task), folder, Console()).close()
+    else:
+        collect_robosuite(from_mapping(RobosuiteRecipe, given, task), folder, Console()).close()
+
+
+def make_base(task: str, steps: int | None) -> None:
     """Collect and train, where that has not been done."""
     from robot_skills.training.run import train
 
-    folder = FOLDER / task
-    recipe = MetaWorldRecipe(
-        tasks=(task,), episodes=TASKS[task], cameras=(), state="oracle", executed=True, steps=HORIZON
-    )
-    collect_metaworld(recipe, folder / "demonstrations", Console())
-    if not (folder / "base" / "config.json").exists():
-        made = base_recipe(task, steps)
-        train(made, folder / "base", True, f"python benchmarks/residual.py base {task}", Console())
+    if TASKS[task].given is not None:
+        base_folder(task)  # or say how it is made
+        return
+    collect(task, home(task) / "demonstrations")
+    folder = home(task) / "base"
+    if not (folder / "config.json").exists():
+        made = base_recipe(task, steps or TASKS[task].updates)
+        train(made, folder, True, f"python benchmarks/residual.py base --tasks {task}", Console())
 
 
-def arena(task: str) -> SuiteArena:
-    """The task as its base sees it."""
-    return SuiteArena(SuiteTask("metaworld", task), Trained({}, 39, 4), HORIZON)
+def arena(task: str) -> ArenaFactory:
+    """The task as its base sees it.
+
+    Raises:
+        InputError: there is no base.
+    """
+    one, base = TASKS[task], base_folder(task)
+    return make_arena(one.env, base, read_card(base / CARD) if one.env == TABLETOP else None, one.horizon)
 
 
-def settings(method: Method, steps: int, episodes: int, seed: int) -> RefineConfig:
+def settings(
+    method: Method, steps: int, episodes: int, seed: int, task: str = "stick-pull-v3"
+) -> RefineConfig:
     """The practice of a method; each seed practises in scenes of its own."""
-    ours = read_yaml(SETTINGS, "configuration of a practice")
-    own = {"steps": steps, "evaluate_every": 5000, "evaluate_episodes": episodes, "seed": seed}
+    file = TASKS[task].settings
+    ours = {} if file is None else dict(read_yaml(file, "configuration of a practice"))
+    own = {"steps": steps, "evaluate_episodes": episodes, "seed": seed}
     data = {**ours, **own, "first_seed": 10_000 * (seed + 1), **method.refine}
-    data["policy"] = {**ours["policy"], **method.policy, "seed": seed}
-    data["learner"] = {**ours["learner"], **method.learner}
-    return from_mapping(RefineConfig, data, str(SETTINGS))
+    data["policy"] = {**ours.get("policy", {}), **method.policy, "seed": seed}
+    data["learner"] = {**ours.get("learner", {}), **method.learner}
+    return from_mapping(RefineConfig, data, str(file or "settings"))
 
 
 def practise(name: str, task: str, seed: int, steps: int, episodes: int) -> dict[str, Any]:
     """One run, and what it came to."""
-    method, folder = METHODS[name], FOLDER / task / f"{name.replace(' ', '_')}_{seed}"
-    config = settings(method, steps, episodes, seed)
-    practice = Practice(str(FOLDER / task / "base"), config.policy, arena(task))
+    method, folder = METHODS[name], home(task) / f"{name.replace(' ', '_')}_{seed}"
+    config = settings(method, steps, episodes, seed, task)
+    practice = Practice(str(base_folder(task)), config.policy, arena(task))
     place = practice.arena()
     policy = practice.policy(place.spec.action)
     method.prepare(policy)
-    shown = read_demonstrations(policy, FOLDER / task / "demonstrations", place.lead)
+    shown = []
+    if TASKS[task].demonstrations:
+        shown = read_demonstrations(policy, home(task) / "demonstrations", place.lead)
     learner = method.kind(policy, config.learner, seed)
     began = time.process_time()
     refiner = Refiner(learner, config, practice, shown, folder, Console())
@@ -220,7 +316,7 @@ def practise(name: str, task: str, seed: int, steps: int, episodes: int) -> dict
 
 def base_rate(task: str) -> int:
     """Successes of the base from the 100 test starts."""
-    place, policy = arena(task)(), load_policy(FOLDER / task / "base")
+    place, policy = arena(task)(), load_policy(base_folder(task))
     return sum(place.play(policy, TEST + number).success for number in range(100))
 
 
@@ -280,6 +376,7 @@ def report(args: argparse.Namespace) -> None:
             lines.append(
                 [
                     task.removesuffix("-v3"),
+                    TASKS[task].sees,
                     METHODS[name].about,
                     len(runs),
                     f"{min(row['asked'] for row in runs):,}",
@@ -293,19 +390,24 @@ def report(args: argparse.Namespace) -> None:
             )
     write_report(
         "residual",
-        "Practice on MetaWorld from state: 10 noisy demonstrations, a frozen base, success the only reward",
-        ["task", "method", "seeds", "steps", "base", "after practice (95 % interval)", "each seed",
+        "Practice: a frozen base, success the only reward",
+        ["task", "sees", "method", "seeds", "steps", "base", "after practice (95 % interval)", "each seed",
          "steps to 90 %", "least during practice, against the base", "CPU minutes"],
         lines,
-        NOTE.format(episodes=" or ".join(sorted({str(row.get("episodes", "")) for row in rows} - {""}))),
+        NOTE.format(
+            episodes=" or ".join(sorted({str(row.get("episodes", "")) for row in rows} - {""})),
+            square=TASKS["NutAssemblySquare"].demonstrations,
+        ),
     )  # fmt: skip
 
 
 NOTE = (
     "Success from 100 test starts (seeds from 1,000,000 on), the same for all; the interval is Wilson's over "
     "the episodes of all seeds, which share starts and demonstrations. Steps to 90 %: the first of two "
-    "evaluations in a row, one every 5,000 steps, on {episodes} validation starts; - never. Everything reads "
-    "the simulator's state (MetaWorld's own observation). One base a task, for every method and seed. "
+    "evaluations in a row, one every 5,000 steps (10,000 on NutAssemblySquare), on {episodes} validation "
+    "starts; - never. State is the simulator's (MetaWorld's own observation; on NutAssemblySquare hand, nut "
+    "and peg), images are two of 64 px. One base a task, for every method and seed: on MetaWorld of 10 noisy "
+    "demonstrations (assembly 3), on NutAssemblySquare of {square}, on the tabletop those of data_curve. "
     "Settings were tuned on stick-pull, with other seeds of practice."
 )
 
@@ -337,11 +439,20 @@ def main() -> None:
             one.add_argument("--seeds", type=int, default=5)
             one.add_argument("--episodes", type=int, default=100, help="of an evaluation while it practises")
         if verb != "report":
-            one.add_argument("--tasks", nargs="+", choices=tuple(TASKS), default=tuple(TASKS))
-            one.add_argument("--steps", type=int, default=2000 if verb == "base" else 30_000)
+            one.add_argument(
+                "--tasks",
+                nargs="+",
+                choices=tuple(TASKS),
+                default=tuple(METAWORLD),
+                help="default: MetaWorld's four",
+            )
+            one.add_argument("--steps", type=int, default=None if verb == "base" else 30_000)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    args.function(args)
+    try:
+        args.function(args)
+    except InputError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ examples:
   robot-skills refine push --resume -o out/refine/push
   robot-skills refine out/train/peg --env metaworld:peg-insert-side-v3 --time-limit 200 \\
       --demonstrations out/data/peg -o out/refine/peg
+  robot-skills refine out/train/square --env robosuite:NutAssemblySquare \\
+      --config datasets/refine_square.yaml --demonstrations out/data/square -o out/refine/square
   robot-skills eval out/refine/push
 
 The base stays as it is. A small bounded correction is added to each of its actions, exactly zero at first,

@@ -77,7 +77,7 @@ class RobosuiteRecipe(ScriptedRecipe):
 
     Attributes:
         tasks: of `EXPERTS`.
-        noise: turns included. With .2 of it the nut got onto the peg in 7 of 12 scenes, with .1 in 100 of 105.
+        noise: turns included; with .2 of it the nut came onto the peg in 7 of 12 scenes, .1: in 100 of 105.
         cameras: such as "agentview" and "robot0_eye_in_hand".
         state: one of the tasks' `states_of`; the tasks of one store share it.
     """

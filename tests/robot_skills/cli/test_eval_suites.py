@@ -102,6 +102,31 @@ def test_metaworld_from_a_folder(
     assert len(list(films.glob("*.mp4"))) == 1
 
 
+def test_robosuite_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("robosuite")
+    pytest.importorskip("fast_simplification")
+    from sim.suites import Trained, make_bench
+
+    monkeypatch.setattr(Replay, "cameras", ())
+    bench, actions = make_bench(SuiteTask("robosuite", "Lift"), Trained({}, 28, 7)), []
+    bench.begin(SEED)
+    while not bench.done():
+        assert bench.expert is not None
+        actions.append(bench.expert())
+        bench.world.act(actions[-1])
+    bench.world.close()
+    limit = len(actions) + 5
+    monkeypatch.setitem(STEPS, "robosuite", limit)
+    folder = trained_folder(tmp_path / "replay", np.array(actions), state_size=28, action_size=7)
+    result = tmp_path / "result.json"
+    command = ["eval", "robosuite:Lift", str(folder), "--episodes", "2", "--local", "--json", str(result)]
+    assert main(command) == 0
+    first, second = json.loads(result.read_text())["per_episode"]
+    assert (first["seed"], first["success"], first["steps"]) == (SEED, True, len(actions))
+    assert (second["seed"], second["success"], second["steps"]) == (SEED + 1, False, limit)
+    assert (Replay.seen[0].text, Replay.seen[0].skill) == ("lift", "Lift")
+
+
 def test_push_t_tells_its_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("gym_pusht")
     from sim.pusht import PushT
