@@ -204,6 +204,9 @@ class RefineConfig:
         steps: control steps of practice, those that fill the replay included.
         fill: episodes of the base alone before anything is learned.
         fill_noise: share of these that explore; the others show what the base does.
+        again: share of the episodes after these that begin from a start at which the last episode failed, one
+            drawn among all such (as prioritized level replay has it, Jiang et al. 2021); the others begin
+            anew. A skill that fails at 2 starts of 100 has little to learn from in the others.
         first_seed: of the practice; it goes on from there, below 900,000.
         evaluate_every: control steps between two evaluations of base and corrected skill on the same seeds.
         evaluate_episodes: of each; 0 evaluates at no time but the end.
@@ -220,6 +223,7 @@ class RefineConfig:
     steps: int = 30_000
     fill: int = 20
     fill_noise: float = 0.5
+    again: float = 0.0
     first_seed: int = 0
     evaluate_every: int = 5_000
     evaluate_episodes: int = 50
@@ -233,7 +237,7 @@ class RefineConfig:
 
     def __post_init__(self) -> None:
         bounds = dict.fromkeys(("steps", "evaluate_every", "checkpoint_every"), (1, UNBOUNDED))
-        bounds |= dict.fromkeys(("fill_noise", "rollback"), (0, 1))
+        bounds |= dict.fromkeys(("fill_noise", "again", "rollback"), (0, 1))
         check_ranges(self, {**bounds, **dict.fromkeys(("fill", "evaluate_episodes", "seed"), (0, UNBOUNDED))})
         if not 0 <= self.first_seed < FIRST_VALIDATION_SEED:
             raise InputError(f"first_seed lies in 0 to {FIRST_VALIDATION_SEED - 1}, not {self.first_seed}.")

@@ -104,6 +104,7 @@ class Refiner:
         self._seen: dict[str, list[EpisodeResult]] = {"base": [], "refined": []}
         self._awaited = 0  # episodes of an evaluation that are asked for, or will be, and have not come
         self._ordered = 0
+        self._failed: set[int] = set()  # starts whose last episode failed
 
     def run(self, resume: bool = False) -> RefineResult:
         """Practise for as many steps as are asked for, and leave the best correction in the policy.
@@ -172,11 +173,19 @@ class Refiner:
             explore = not fill or math.floor((number + 1) * share) > math.floor(number * share)
             yield Order(
                 number,
-                seed=config.first_seed + number % (FIRST_VALIDATION_SEED - config.first_seed),
+                seed=self._start(number),
                 noise_seed=(config.seed, number, 1),
                 snapshot=self.learner.snapshot(),
                 explore=explore,
             )
+
+    def _start(self, number: int) -> int:
+        """The seed that an episode begins from."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, number, 2])
+        if self._position.filled and self._failed and rng.uniform() < config.again:
+            return int(rng.choice(sorted(self._failed)))
+        return config.first_seed + number % (FIRST_VALIDATION_SEED - config.first_seed)
 
     def _schedule(self) -> None:
         """Ask for an evaluation where one is due: at first of the base, then of the correction."""
@@ -215,6 +224,7 @@ class Refiner:
         position.episodes += 1
         position.steps += len(trajectory)
         position.recent = [*position.recent, trajectory.success][-RECENT:]
+        self._heard(trajectory)
         metrics: Metrics = {}
         begins = not position.filled and position.episodes >= max(config.fill, 1)
         if not position.filled:
@@ -260,6 +270,13 @@ class Refiner:
         self._position.filled = True
         with self._timed("learning"):
             return self.learner.learn(self._replay, self.config.learner.warm_up, actor=False)
+
+    def _heard(self, trajectory: Trajectory) -> None:
+        """Remember whether the last episode from a start failed."""
+        if trajectory.success:
+            self._failed.discard(trajectory.seed)
+        else:
+            self._failed.add(trajectory.seed)
 
     def _add(self, trajectory: Trajectory) -> None:
         self.learner.take(trajectory)
@@ -363,6 +380,8 @@ class Refiner:
         if self._position.filled:
             for one in [*self._demonstrations, *trajectories[:done]]:
                 self._add(one)
+        for one in trajectories[:done]:
+            self._heard(one)
         self._kept = deque(trajectories[done:])
         self._ordered = len(trajectories)
 

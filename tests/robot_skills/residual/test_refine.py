@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,8 @@ class KilledError(BaseException):
 def test_a_killed_run_goes_on_to_the_last_bit(
     base: Path, demonstrations: Path, tmp_path: Path, at: int
 ) -> None:
-    refine(tmp_path / "whole", base, demonstrations)
+    config = short(again=0.5)
+    refine(tmp_path / "whole", base, demonstrations, config)
 
     def kill(refiner: Refiner) -> None:
         inner, seen = refiner._take, []
@@ -69,11 +71,26 @@ def test_a_killed_run_goes_on_to_the_last_bit(
         refiner._take = take  # type: ignore[method-assign]
 
     with pytest.raises(KilledError):
-        refine(tmp_path / "parts", base, demonstrations, prepare=kill)
+        refine(tmp_path / "parts", base, demonstrations, config, prepare=kill)
     kept = len((tmp_path / "parts" / FOLDER / "episodes.jsonl").read_text().splitlines())
     assert kept == at + 1  # what had just been played is kept as well
-    refine(tmp_path / "parts", base, demonstrations, resume=True)
+    refine(tmp_path / "parts", base, demonstrations, config, resume=True)
     assert_same(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_episodes_begin_again_where_one_failed_last(base: Path, demonstrations: Path, tmp_path: Path) -> None:
+    config = short(fill=8, steps=500, again=1.0, evaluate_episodes=0)
+    refine(tmp_path / "run", base, demonstrations, config)
+    told = (tmp_path / "run" / FOLDER / "episodes.jsonl").read_text()
+    rows = [json.loads(row) for row in told.splitlines()]
+    failed = set[int]()
+    for number, row in enumerate(rows):
+        if number >= config.fill and failed:
+            assert row["seed"] in failed
+        else:
+            assert row["seed"] == config.first_seed + number
+        failed = failed - {row["seed"]} if row["outcome"] == "succeeded" else failed | {row["seed"]}
+    assert any(row["seed"] != config.first_seed + number for number, row in enumerate(rows))
 
 
 def test_a_run_can_be_made_longer(base: Path, demonstrations: Path, tmp_path: Path) -> None:
