@@ -169,6 +169,9 @@ class Resolver:
             if arguments[1] not in DIRECTIONS:
                 raise InputError(f"{arguments[1]!r} is no direction: {', '.join(DIRECTIONS)}.")
             return Literal(predicate, (self.group(arguments[0]), Group((arguments[1],))), positive)
+        chosen, _, sort = arguments[0].rpartition("any of ")
+        if predicate == "on" and not chosen and arguments[1] == f"other {sort}":
+            arguments[1] = arguments[0]  # of one on another each can be either
         groups = tuple(map(self.group, arguments))
         if predicate == "stacked" and len(groups[0].names) > MOST_STACKED:
             raise InputError(f"{text!r} is a tower of more than {MOST_STACKED}.")

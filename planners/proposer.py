@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from planners import reader as tuned
 from planners.chat import ChatModel, Completion, Prompt, describe_skills
-from planners.compact import Answer, Ask, Goal, normalised
+from planners.compact import Answer, Ask, Goal, Refuse, normalised
 from planners.embedded import EmbeddedModel
 from planners.examples import ExampleBank, bank
 from planners.goal_form import GoalForm, refusal_for
@@ -163,7 +163,10 @@ def falls_short(answer: Answer, command: str, scene: SceneGraph) -> bool:
     """Whether the rules know more than an answer of the model.
 
     They find a goal where it asks, or misses something; or one that says more than its own, of a fixture.
+    What is missing somewhere ("the ball in the bowl", and it is not in there) they do not look for.
     """
+    if isinstance(answer, Refuse) and " in the " in answer.about:
+        return False
     reading = read_command(command, scene)
     if reading.refused or reading.question:
         return False

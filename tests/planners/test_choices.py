@@ -20,6 +20,10 @@ BALLS = make_scene(("red ball", "blue ball", "green ball", "red block", "blue bl
             Or((Atom("on", ("red block", "blue block")), Atom("on", ("blue block", "red block")))),
         ),
         (
+            "on(any of block, other block)",
+            Or((Atom("on", ("red block", "blue block")), Atom("on", ("blue block", "red block")))),
+        ),
+        (
             "in(red ball, white bowl) and in(any of ball, drawer)",
             And(
                 (

@@ -332,3 +332,11 @@ def test_the_tuned_model_is_asked_first() -> None:
         proposal = proposer.propose(command, SCENE)
         assert "reader.gguf" in proposal.proposer
         assert proposal.goal == parse("pressed(button)") or "unless" in command
+
+
+def test_the_rules_find_nothing_where_it_is_said_not_to_be() -> None:
+    """To take out of the bowl what is not in it is refused, though the thing is there."""
+    proposer = LanguageModelProposer(ScriptedModel(), reader=Says("holding(yellow ball in white bowl)"))
+    proposal = proposer.propose("take the yellow ball out of the bowl", SCENE)
+    assert proposal.goal is None
+    assert "yellow ball in the white bowl" in (proposal.refused or "")

@@ -217,18 +217,12 @@ def on_another(author: Author) -> tuple[str, Answer] | None:
     words |= {"K2": author.speaker.word(f"{under}s"), "S2": author.speaker.word(under)}
     if len(names) < 2 or len(bases) < 2:
         return None
-    if kind == under and len(names) == 2 and author.rng.random() < 0.6:
-        item = Literal("stacked", (Group(names),))
-        author.mean(item.groups[0], f"all {kind}")
-        section = "on_the_other"
-    else:
-        item = Literal("on", (Group(names, 1), Group(bases, 1)))
-        section = "on_another" if kind == under else "on_any"
-        for group, said in zip(item.groups, (kind, under), strict=True):
-            author.mean(group, f"any of {said}")
+    pair = kind == under and len(names) == 2 and author.rng.random() < 0.6
+    section = "on_the_other" if pair else "on_another" if kind == under else "on_any"
+    item = Literal("on", (Group(names, 1), Group(bases, 1)))
+    author.form = f"on(any of {kind}, {f'other {kind}' if kind == under else f'any of {under}'})"
     if not feasible((item,), author.scene):
         return None
-    author.mirror.note(item)
     return fill(author.phrase("mixtures", section), words), Goal((item,))
 
 
