@@ -99,7 +99,7 @@ def test_what_joins_something_is_none_of_what_is_there() -> None:
 def test_exceptions_of_two_kinds_are_each_left_out() -> None:
     scene = make_scene(("red block", "green block", "blue block", "red ball", "blue ball", "white bowl"))
     read = 0
-    for each in written(scene, "but each", 900):
+    for each in written(scene, "but each", 3000):
         match = re.search(
             r"all blocks but the (red|green|blue) one and all balls but the (red|blue) one", each.command
         )
@@ -146,3 +146,52 @@ def test_what_is_put_down_first_carries_the_other() -> None:
         assert second.predicate == "on"
         assert second.groups[1].names == (base,)
         assert Atom("on", (base, second.groups[0].names[0])) not in {*atoms(each.answer.formula())}
+
+
+HELD = make_scene(
+    ("small red block", "large red block", "green cylinder", "yellow ball", "white bowl"),
+    ["holding(small red block)"],
+)
+TOWER = make_scene(
+    ("red block", "blue block", "yellow block", "green cylinder", "white bowl"),
+    ["on(blue block, red block)", "on(yellow block, blue block)"],
+)
+
+
+@pytest.mark.parametrize(
+    ("family", "scene", "said", "form"),
+    [
+        ("down, then on it", HELD, r"\bgreen\b", r"on\(held, table\) and on\(green \w+, held\)"),
+        ("twin of the held", HELD, r"\b(big|bigger|larger)\b", r".*held.*largest red block.*"),
+        ("one below", TOWER, r"\b(below|under)\b", r".*top (block|thing).*thing under top (block|thing).*"),
+        ("tower or its upper part", TOWER, r"\bmiddle\b",
+         r".*between block & thing on between block.*|.*all thing in tower but bottom thing.*"),
+        ("in its place", TOWER, r"\bin its place\b", r".*on\(.*, place of .*\)"),
+        ("of each colour", SIZED, r"\b(smallest|tiniest)\b", r".*all smallest cylinder of each colour.*"),
+    ],
+)  # fmt: skip
+def test_new_kinds_are_written_as_they_were_said(
+    family: str, scene: SceneGraph, said: str, form: str
+) -> None:
+    found = [each for each in written(scene, family) if re.search(said, each.command)]
+    assert len(found) > 2
+    assert all(re.fullmatch(form, each.form) for each in found), [each.form for each in found][:9]
+
+
+def test_what_comes_last_is_told_first_and_nothing_is_lost() -> None:
+    for each in written(TOWER, "out of order", 60):
+        assert isinstance(each.answer, Goal)
+        assert len(each.answer.literals) == 3
+
+
+def test_what_is_smaller_than_one_thing_leaves_that_out() -> None:
+    """Only what is known to be smaller, or larger, is meant."""
+    scene = make_scene(
+        ("small red block", "medium blue block", "large green block", "red ball", "white bowl")
+    )
+    found = [each for each in written(scene, "all compared") if "medium blue block" not in things(each)]
+    assert {n for each in found for n in things(each) if "block" in n} == {
+        "small red block",
+        "large green block",
+    }
+    assert not any("red ball" in things(each) for each in written(scene, "all compared"))
