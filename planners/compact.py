@@ -57,11 +57,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Literal:
-    """A predicate over groups: `in(red block & blue block, drawer)`, `not pressed(button)`."""
+    """A predicate over groups: `in(red block & blue block, drawer)`, `not pressed(button)`.
+
+    Attributes:
+        predicate: of the scene's facts; or `stacked`, a tower in any order; or `elsewhere`, not there.
+        groups: what it is about.
+        positive: whether it is to hold.
+        spelt: the atoms of each way to bring it about, where that takes more than the groups.
+    """
 
     predicate: str
     groups: tuple[Group, ...]
     positive: bool = True
+    spelt: tuple[tuple[Atom, ...], ...] = ()
 
     def __str__(self) -> str:
         inside = ", ".join(map(str, self.groups))
@@ -77,6 +85,8 @@ class Literal:
 
     def ways(self) -> list[tuple[Atom, ...]]:
         """The atoms of each way to choose; of "one block on another" those with two blocks."""
+        if self.spelt:
+            return list(self.spelt)
         if self.predicate == "stacked":
             chosen = self.groups[0].choices()
             orders = (order for names in chosen for order in itertools.permutations(names))

@@ -21,6 +21,7 @@ named before it. Of several things there are `all`, `all but 1`, and `any` of th
     on(red block, bottom block)                         the lowest of a tower; `between block`, `top block`
     in(all smallest cylinder of each colour, bowl)      an extreme each of the colours, or of the kinds
     in(any 2 alike of cylinder, bowl)                   two of one colour; `unlike`: of two colours
+    elsewhere(red block, table)                         in or on anything that it fits, but for the table
     on(cylinder, place of red block)                    what that stands on now, or lies in
 """
 
@@ -29,8 +30,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 
+from planners.choices import elsewhere, matching
 from planners.compact import (
     Answer,
     Ask,
@@ -63,7 +64,7 @@ HELD, NOTHING = "held", "nothing"
 PLACE_OF, EACH = "place of ", (" of each colour", " of each kind")
 _PREDICATES = {
     "in": 2, "on": 2, "moved": 2, "holding": 1, "open": 1, "closed": 1, "pressed": 1, "stacked": 1,
-    "there": 1,
+    "there": 1, "elsewhere": 2,
 }  # fmt: skip
 
 
@@ -175,7 +176,8 @@ class Resolver:
         groups = tuple(map(self.group, arguments))
         if predicate == "stacked" and len(groups[0].names) > MOST_STACKED:
             raise InputError(f"{text!r} is a tower of more than {MOST_STACKED}.")
-        return Literal(predicate, groups, positive)
+        spelt = elsewhere(self.scene, *groups) if predicate == "elsewhere" else ()
+        return Literal(predicate, groups, positive, spelt)
 
     def condition(self, text: str) -> bool:
         """Whether a condition is so in the scene."""
@@ -229,7 +231,10 @@ class Resolver:
         if match := re.fullmatch(r"any (?:(\d) )?of (.+)", text):
             return self._choice(self._without(match[2], " | "), int(match[1] or 1))
         if match := re.fullmatch(r"any (\d) (alike|unlike) of (.+)", text):
-            return self._matching(self._without(match[3], " | "), int(match[1]), match[2] == "alike")
+            found = matching(self.scene, self._without(match[3], " | "), int(match[1]), match[2])
+            if found is None:
+                raise _missing(f"set of {match[1]} such things")
+            return found if found.pick else self._noted(found.names)
         if text.startswith("all ") and text.endswith(EACH):
             return self._noted(self._of_each(text))
         if match := re.fullmatch(r"all but (\d) (.+)", text):
@@ -256,17 +261,6 @@ class Resolver:
         if not 0 < pick <= len(names):
             raise _missing(f"set of {max(pick, 1)} such things")
         return Group(tuple(names), pick if pick < len(names) else 0)
-
-    def _matching(self, names: Sequence[str], pick: int, alike: bool) -> Group:
-        """Any so many of one colour, or each of another."""
-        colours = {name: self.scene.entity(name).attributes.get("colour") for name in names}
-        wanted = 1 if alike else pick
-        sets = [each for each in combinations(names, pick) if len({colours[n] for n in each}) == wanted]
-        if not sets:
-            raise _missing(f"set of {pick} such things")
-        kept = tuple(name for name in names if any(name in each for each in sets))
-        how = "alike" if alike else "unlike"
-        return Group(kept, pick, tuple(sets), how) if len(sets) > 1 else self._noted(sets[0])
 
     def _without(self, text: str, joint: str) -> tuple[str, ...]:
         """Members joined by a mark, without those that follow ` but `."""

@@ -40,7 +40,7 @@ def grammar(scene: SceneGraph, command: str) -> str:
                 '"pressed(") group ")"',
                 'literal ::= ("in(" | "on(") group ", " (set | place) ")" | ("holding(" | "open(" | '
                 '"closed(" | "pressed(" | "not pressed(" | "stacked(") group ")" | '
-                '"moved(" group ", " direction ")"',
+                '"moved(" group ", " direction ")" | "elsewhere(" one ", " one (" & " one){0,3} ")"',
                 'group ::= set (" & " set){0,7}',
                 f"place ::= {_quoted(PLACE_OF)} one",
                 f'each ::= "all " compared " " (size " ")? (colour " ")? kind ({_either(EACH)})',

@@ -71,7 +71,7 @@ def feasible(goal: Sequence[Literal], scene: SceneGraph) -> bool:
 
 
 def _free(item: Literal) -> bool:
-    return item.predicate == "stacked" or any(group.pick for group in item.groups)
+    return item.predicate in ("stacked", "elsewhere") or any(group.pick for group in item.groups)
 
 
 def _several_held(goal: Sequence[Literal]) -> bool:

@@ -144,6 +144,7 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
     "not all": (3, denials.not_all),
     "nothing": (1.5, denials.nothing),
     "not this": (3, denials.not_this),
+    "anywhere but": (3, denials.anywhere_but),
     "out of": (3, retrievals.out_of),
     "all out of": (1.5, retrievals.all_out_of),
     "replaced": (2, retrievals.replaced),

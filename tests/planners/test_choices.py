@@ -92,3 +92,18 @@ def test_two_of_one_colour(form: str, goal: str) -> None:
 
 def test_two_of_one_colour_are_missing_where_all_differ() -> None:
     assert isinstance(resolve("in(any 2 alike of ball, white bowl)", BALLS), Refuse)
+
+
+@pytest.mark.parametrize(
+    ("form", "places"),
+    [
+        ("elsewhere(red block, table)", "on blue block, in white bowl, in drawer"),
+        ("elsewhere(red ball, bowl & drawer)", "on table"),
+        ("elsewhere(red ball, table)", "in white bowl, in drawer"),
+    ],
+)
+def test_anywhere_but_there(form: str, places: str) -> None:
+    answer = resolve(form, BALLS)
+    assert isinstance(answer, Goal)
+    assert ", ".join(f"{atom.predicate} {atom.args[1]}" for atom in atoms(answer.formula())) == places
+    assert resolve(str(answer), BALLS) == answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from planners.compact import Answer, Goal, Group, Literal, literal
+from planners.forms import resolve
 from planners.phrasing.author import Author, speaks_back
 from planners.phrasing.families.contrasts import short
 from planners.phrasing.families.placing import where
@@ -355,3 +356,24 @@ def not_this(author: Author) -> tuple[str, Answer] | None:
     ):
         return None
     return fill(template, {"A": first[0], "A2": second[0]}), Goal(second[1])
+
+
+def anywhere_but(author: Author) -> tuple[str, Answer] | None:
+    """Anywhere but there."""
+    movable = [each.name for each in author.scene.tagged("graspable")]
+    held = [fact.args[0] for fact in author.scene.facts if fact.predicate == "holding"]
+    thing = held[0] if held and author.rng.random() < 0.6 else author.rng.choice(movable)
+    step = step_about(author.rng, author.scene, thing, ("in", "in", "on"))
+    words = _places(author, [step]) if step else None
+    if step is None or words is None:
+        return None
+    text = author.speaker.meant.get(step.groups[1], step.groups[1].names[0])
+    if thing in held and author.rng.random() < 0.6:
+        words["X"], said = (
+            author.rng.choice(("it", "it", "that", "this", "that one", "what you've got")),
+            "held",
+        )
+    else:
+        words["X"], said = author.speaker.one(thing), author.speaker.text(thing)
+    author.form = f"elsewhere({said}, {text})"
+    return fill(author.phrase("denials", "anywhere_but"), words), resolve(author.form, author.scene)
