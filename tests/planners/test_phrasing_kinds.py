@@ -195,3 +195,60 @@ def test_what_is_smaller_than_one_thing_leaves_that_out() -> None:
         "large green block",
     }
     assert not any("red ball" in things(each) for each in written(scene, "all compared"))
+
+
+def test_more_of_a_kind_are_none_of_those_that_are_in() -> None:
+    names = ("red ball", "blue ball", "green ball", "white ball", "red block", "white bowl")
+    scene = make_scene(names, ["in(red ball, white bowl)"])
+    counted = re.compile(r"\b(one|two|three) more ball")
+    read = 0
+    for each in written(scene, "more there"):
+        if "bowl" in str(each.answer):
+            assert "red ball" not in things(each), each.command
+        match = counted.search(each.command)
+        if match and isinstance(each.answer, Goal) and "bowl" in str(each.answer):
+            group = each.answer.literals[0].groups[0]
+            assert (group.pick or len(group.names)) == ("one", "two", "three").index(match[1]) + 1, (
+                each.command
+            )
+            read += 1
+    assert read > 10
+
+
+def test_off_the_table_goes_what_is_on_it() -> None:
+    names = ("red ball", "blue ball", "green ball", "red block", "blue block", "white bowl")
+    scene = make_scene(names, ["in(red ball, drawer)", "on(blue block, red block)"])
+    asked = written(scene, "off the table", 100)
+    assert len(asked) > 50
+    assert all("red ball" not in things(each) for each in asked)
+    assert all(each.answer == Goal(()) for each in written(scene, "nothing", 20))
+
+
+TURNED = re.compile(
+    r"the (red|blue) block on the (red|blue) (?:block|one)(?: but|,|\.|\?|:) .*(?:way round|reverse)"
+)
+
+
+def test_the_other_way_round_is_the_second_on_the_first() -> None:
+    scene = make_scene(("red block", "blue block", "white bowl"), ["on(red block, blue block)"])
+    read = 0
+    for each in written(scene, "turned", 400):
+        match = TURNED.search(each.command)
+        if match:
+            assert str(each.answer) == f"on({match[2]} block, {match[1]} block)", each.command
+            read += 1
+    assert read > 4
+
+
+def test_an_exception_goes_to_the_place_that_is_said_last() -> None:
+    scene = make_scene(("red block", "blue ball", "green cylinder", "white bowl"))
+    places = re.compile(r"\b(drawer|bowl)\b")
+    read = 0
+    for each in written(scene, "exception elsewhere", 600):
+        named = places.findall(each.command)
+        first = re.match(r"(put )?everything (in|goes)", each.command)
+        if first and len(named) == 2 and named[0] != named[1] and isinstance(each.answer, Goal):
+            rest, out = (item.groups[1].names[0].split()[-1] for item in each.answer.literals)
+            assert [rest, out] == named, each.command
+            read += 1
+    assert read > 5

@@ -22,7 +22,7 @@ def _pick(section: str, count: int) -> int:
         case "all_but_two":
             return count - 2 if count > 3 else 0
         case "half":
-            return count // 2 if count > 2 and count % 2 == 0 else 0
+            return count // 2 if count > 1 and count % 2 == 0 else 0
         case "one":
             return 1 if count > 1 else 0
     return 2 if count > 2 else 0
@@ -142,6 +142,8 @@ def split(author: Author) -> tuple[str, Answer] | None:
     template = author.phrase("quantities", last if counts[1] == 1 else "split")
     if here == 1:
         template = template.replace("N K", "N S", 1)
+    if here == 2 and author.rng.random() < 0.3:
+        template = template.replace("N of the K", "a couple of the K").replace("N K", "a couple of K")
     rest = f"{any_of(counts[1])} {kind}" if "N2" in slots(template) else f"all but {counts[0]} {kind}"
     for item, text in zip(goal, (f"{any_of(counts[0])} {kind}", rest), strict=True):
         author.mean(item.groups[0], text)
