@@ -175,6 +175,7 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
     "in its place": (22, towers.in_its_place),
     "rider": (14, towers.rider),
     "one on the other": (8, towers.one_on_other),
+    "with its load": (7, towers.with_load),
     "not that, the other": (5, pointing.not_that_other),
     "former and latter": (2.5, pointing.former_latter),
     "down, then on it": (20, pointing.down_then_on),

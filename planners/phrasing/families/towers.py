@@ -177,3 +177,23 @@ def one_on_other(author: Author) -> tuple[str, Answer] | None:
     words = {"K": author.speaker.word(f"{kind}s"), "S": author.speaker.word(kind)}
     words["C"] = author.speaker.word(colour)
     return fill(author.phrase("towers", "one_under" if under else "one_over"), words), Goal((goal,))
+
+
+def with_load(author: Author) -> tuple[str, Answer] | None:
+    """A thing and whatever is on it, both to one place."""
+    stands = sorted(f.args for f in author.scene.facts if f.predicate == "on" and f.args[1] != "table")
+    step = sample_literal(author.rng, author.scene, author.rng.choice(("in", "in", "in", "table")))
+    if not stands or step is None or any(group.pick for group in step.groups[1:]):
+        return None
+    above, below = author.rng.choice(stands)
+    item = Literal(step.predicate, (Group((below, above)), *step.groups[1:]))
+    if not feasible((item,), author.scene):
+        return None
+    shown = told(author, below)
+    text = author.speaker.text(below)
+    if not means(author, f"thing on {text}", above) or " than " in text or " on " in text:
+        return None
+    author.mean(item.groups[0], f"{text} & thing on {text}")
+    words = fill(author.phrase("towers", "with_load"), {"X": shown})
+    said = author.say(item, author.rng.choice(("imp", "imp", "told")), shown={"X": words})
+    return (author.wrapped(said), Goal((item,))) if said else None
