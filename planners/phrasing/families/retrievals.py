@@ -97,7 +97,7 @@ def replaced(author: Author) -> tuple[str, Answer] | None:
     other = author.rng.choice(free) if free else ""
     if not other or author.plainly(other) in thing:
         return None
-    words = {"X": thing, "Y": there, "X2": author.plainly(other)}
+    words = {"X": thing, "Y": there, "X2": author.plainly(other), "T": author.speaker.word("table")}
     place = text.rpartition(" in ")[2]
     form = f"on({text}, table) and in({author.speaker.text(other)}, {place})"
     return _answer(author, author.phrase("retrievals", "replaced"), words, form)
