@@ -250,3 +250,34 @@ def matching(author: Author) -> tuple[str, Answer] | None:
     author.mirror.note(item)
     words = {"K": author.speaker.word(f"{kind}s"), "P": place}
     return fill(author.phrase("mixtures", how), words), Goal((item,))
+
+
+def either(author: Author) -> tuple[str, Answer] | None:
+    """One or the other of two, not both; or any of a kind but for one."""
+    step = sample_literal(author.rng, author.scene, author.rng.choice(("in", "in", "on", "table")))
+    if step is None or step.groups[1].pick:
+        return None
+    used = {*step.groups[1].names}
+    movable = [e.name for e in author.scene.tagged("graspable") if e.name not in used]
+    place = where(author, step)
+    if len(movable) < 3 or not place or speaks_back(place):
+        return None
+    first, second = author.rng.sample(movable, 2)
+    words = {"X": author.plainly(first), "X2": author.plainly(second), "P": place}
+    words["Y"] = author.plainly(step.groups[1].names[0])
+    group, section = Group((first, second), 1), "either"
+    text = f"any of {author.speaker.text(first)} | {author.speaker.text(second)}"
+    if author.rng.random() < 0.5:
+        kind = author.scene.entity(first).kind
+        kept = tuple(name for name in author.speaker.fitting(kind) if name != first)
+        group, section = Group(kept, 1), "one_but"
+        text = f"any of {kind} but {author.speaker.text(first)}"
+        words |= {"S": author.speaker.word(kind), "K": author.speaker.word(f"{kind}s")}
+        if len(kept) < 2 or used & {*kept}:
+            return None
+    item = Literal(step.predicate, (group, step.groups[1]))
+    if not feasible((item,), author.scene):
+        return None
+    author.mean(group, text)
+    author.mirror.note(item)
+    return fill(author.phrase("mixtures", section), words), Goal((item,))
