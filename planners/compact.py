@@ -29,6 +29,8 @@ WORDED = ("missing", "place", "skill")
 PLAIN = ("chat", "forbidden", "hazard", "injection")
 CANNOT = "cannot"
 _PLACES = ("in", "on", "holding")
+#: Pairs of choices that are looked through for those that take nothing from each other.
+_MOST_PAIRS = 20_000
 
 MOST_WORDS = 4
 _LONGEST_READ = 80
@@ -127,6 +129,8 @@ class Goal:
         for item in self.literals:
             mine = item.signed()
             for number, theirs in enumerate(kept):
+                if len(mine) * len(theirs) > _MOST_PAIRS:
+                    continue
                 both = [one + two for one in theirs for two in mine if not _clash(one, two)]
                 if not 0 < len(both) < len(mine) * len(theirs):
                     continue

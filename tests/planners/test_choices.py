@@ -107,3 +107,12 @@ def test_anywhere_but_there(form: str, places: str) -> None:
     assert isinstance(answer, Goal)
     assert ", ".join(f"{atom.predicate} {atom.args[1]}" for atom in atoms(answer.formula())) == places
     assert resolve(str(answer), BALLS) == answer
+
+
+def test_choices_among_many_things_take_no_time() -> None:
+    """Twice four of sixteen are three million pairs, which nobody looks through."""
+    names = tuple(f"ball {number}" for number in range(16))
+    each = [Literal("in", (Group(names, 4), Group((place,)))) for place in ("bowl", "drawer")]
+    formula = Goal(tuple(each)).formula()
+    assert isinstance(formula, And)
+    assert [len(part.parts) for part in formula.parts if isinstance(part, Or)] == [1820, 1820]
