@@ -1,11 +1,12 @@
-"""Choices that the scene narrows: things of one colour, and places where a thing fits."""
+"""What the scene tells of groups: things of one colour, places where one fits, towers by size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
-from planners.compact import Group
+from planners.compact import Group, Literal
+from planners.descriptions import by_size
 from robot_skills.errors import InputError
 from robot_skills.logic import Atom
 from robot_skills.scene_graph import SceneGraph
@@ -34,3 +35,21 @@ def elsewhere(scene: SceneGraph, things: Group, barred: Group) -> tuple[tuple[At
     if len(things.names) > 1 or not found:
         raise InputError(f"{things} cannot be anywhere but {barred}.")
     return tuple(found)
+
+
+def piled(scene: SceneGraph, group: Group, largest_first: bool) -> Sequence[Literal]:
+    """A tower by size, each on the next; in any order where a size is not known."""
+    up = by_size(group.names, scene, largest_first)
+    if not up:
+        return [Literal("stacked", (group,))]
+    return [Literal("on", (Group((above,)), Group((below,)))) for below, above in pairwise(up)]
+
+
+def unordered(item: Literal) -> tuple[object, ...]:
+    """What two literals share that say the same."""
+    return item.predicate, item.positive, tuple(map(unordered_group, item.groups))
+
+
+def unordered_group(group: Group) -> tuple[object, ...]:
+    """What two groups share that are of the same things."""
+    return frozenset(group.names), group.pick, frozenset(map(frozenset, group.sets))

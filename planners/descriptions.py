@@ -18,6 +18,7 @@ TIERS = ("top", "between", "bottom")
 RELATIONS = ("on", "under", "in")
 COMPARED = ("smaller than", "larger than")
 THING, TOWER = "thing", "tower"
+AMONG = re.compile(rf"({'|'.join((*EXTREMES, *SECOND))}) of (.+ \| .+)")
 RELATED = re.compile(rf"(.+?) ({'|'.join((*RELATIONS, *COMPARED))}) (.+)")
 
 
@@ -52,6 +53,16 @@ def extreme_among(found: Sequence[Entity], extreme: str) -> Sequence[Entity]:
     }
     meant = order[ranks[extreme]]
     return [each for each, size in zip(found, sizes, strict=True) if size == meant]
+
+
+def by_size(names: Sequence[str], scene: SceneGraph, largest_first: bool) -> Sequence[str]:
+    """Things in the order of their sizes, what carries nothing last; empty where a size is not known."""
+    found = [scene.entity(name) for name in names]
+    if not all(each.attributes.get("size") in SIZES for each in found):
+        return ()
+    ranks = {each.name: SIZES.index(each.attributes["size"]) for each in found}
+    sign = -1 if largest_first else 1
+    return sorted(names, key=lambda name: ("support" not in scene.entity(name).tags, sign * ranks[name]))
 
 
 def fits(entity: Entity, words: Sequence[str]) -> bool:

@@ -23,6 +23,9 @@ named before it. Of several things there are `all`, `all but 1`, and `any` of th
     in(any 2 alike of cylinder, bowl)                   two of one colour; `unlike`: of two colours
     elsewhere(red block, table)                         in or on anything that it fits, but for the table
     on(cylinder, place of red block)                    what that stands on now, or lies in
+    in(largest of red ball | blue block, bowl)          of things named one by one, whatever they are
+    pyramid(all block)                                  a tower by size, the largest at the bottom
+    upturned(all block)                                 the smallest at the bottom
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from planners.choices import elsewhere, matching
+from planners.choices import elsewhere, matching, piled, unordered, unordered_group
 from planners.compact import (
     Answer,
     Ask,
@@ -42,6 +45,7 @@ from planners.compact import (
     parse_reply,
 )
 from planners.descriptions import (
+    AMONG,
     RELATED,
     THING,
     TIERS,
@@ -64,7 +68,7 @@ HELD, NOTHING = "held", "nothing"
 PLACE_OF, EACH = "place of ", (" of each colour", " of each kind")
 _PREDICATES = {
     "in": 2, "on": 2, "moved": 2, "holding": 1, "open": 1, "closed": 1, "pressed": 1, "stacked": 1,
-    "there": 1, "elsewhere": 2,
+    "there": 1, "elsewhere": 2, "pyramid": 1, "upturned": 1,
 }  # fmt: skip
 
 
@@ -108,7 +112,7 @@ def same(one: Answer, other: Answer) -> bool:
     """Whether two answers ask for the same, in any order, or refuse for the same reason."""
     match one, other:
         case Goal(first), Goal(second):
-            return {*map(_unordered, first)} == {*map(_unordered, second)}
+            return {*map(unordered, first)} == {*map(unordered, second)}
         case Ask(options), Ask(others):
             return {*options} == {*others}
         case Refuse("missing"), Refuse(reason):
@@ -118,15 +122,7 @@ def same(one: Answer, other: Answer) -> bool:
 
 def same_group(one: Group, other: Group) -> bool:
     """Whether two groups are of the same things, in any order."""
-    return _unordered_group(one) == _unordered_group(other)
-
-
-def _unordered(item: Literal) -> tuple[object, ...]:
-    return item.predicate, item.positive, tuple(map(_unordered_group, item.groups))
-
-
-def _unordered_group(group: Group) -> tuple[object, ...]:
-    return frozenset(group.names), group.pick, frozenset(map(frozenset, group.sets))
+    return unordered_group(one) == unordered_group(other)
 
 
 @dataclass
@@ -159,7 +155,17 @@ class Resolver:
         """The literals of `a and b`; of `nothing`, none."""
         if text == NOTHING:
             return ()
-        return [self.literal(each) for each in re.split(r"(?<=\)) and ", text)]
+        return [item for each in re.split(r"(?<=\)) and ", text) for item in self.literals(each)]
+
+    def literals(self, text: str) -> Sequence[Literal]:
+        """What a literal comes to: of a tower by size, what stands on what; any order where none is known."""
+        _, predicate, arguments = _literal(text)
+        if predicate not in ("pyramid", "upturned"):
+            return [self.literal(text)]
+        group = self.group(arguments[0])
+        if group.pick or not 1 < len(group.names) <= MOST_STACKED:
+            raise InputError(f"{text!r} is no tower of two to {MOST_STACKED}.")
+        return piled(self.scene, group, largest_first=predicate == "pyramid")
 
     def literal(self, text: str) -> Literal:
         """A literal with its things looked up."""
@@ -314,6 +320,12 @@ class Resolver:
             return text
         if text.startswith(PLACE_OF):
             return self._place_of(text.removeprefix(PLACE_OF))
+        if match := AMONG.fullmatch(text):
+            among = [self.scene.entity(name) for name in self._without(match[2], " | ")]
+            best = extreme_among(among, match[1])
+            if len(best) > 1:
+                raise UnresolvedError(Ask(tuple(each.name for each in best)))
+            return best[0].name
         found = self.held() if text == HELD else self.fitting(text.removeprefix("other "))
         if text.startswith("other "):
             found = [name for name in found if name not in self.named]

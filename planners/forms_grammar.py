@@ -39,12 +39,14 @@ def grammar(scene: SceneGraph, command: str) -> str:
                 'fact ::= ("in(" | "on(") group ", " one ")" | ("holding(" | "open(" | "closed(" | '
                 '"pressed(") group ")"',
                 'literal ::= ("in(" | "on(") group ", " (set | place) ")" | ("holding(" | "open(" | '
-                '"closed(" | "pressed(" | "not pressed(" | "stacked(") group ")" | '
+                '"closed(" | "pressed(" | "not pressed(" | "stacked(" | "pyramid(" | '
+                '"upturned(") group ")" | '
                 '"moved(" group ", " direction ")" | "elsewhere(" one ", " one (" & " one){0,3} ")"',
                 'group ::= set (" & " set){0,7}',
                 f"place ::= {_quoted(PLACE_OF)} one",
                 f'each ::= "all " compared " " (size " ")? (colour " ")? kind ({_either(EACH)})',
-                'set ::= each | "all " ("but " [1-4] " ")? other? description but? | '
+                'among ::= compared " of " member (" | " member){1,3}',
+                'set ::= each | among | "all " ("but " [1-4] " ")? other? description but? | '
                 '"any " ([2-9] " " ("alike " | "unlike ")?)? "of " other? '
                 'member (" | " member){0,7} but? | one',
                 'but ::= " but " member (" & " member){0,3}',

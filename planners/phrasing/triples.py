@@ -17,6 +17,7 @@ from planners.forms import resolve, same
 from planners.phrasing.author import Author
 from planners.phrasing.families import (
     alike,
+    branches,
     comparisons,
     conditionals,
     contrasts,
@@ -82,6 +83,7 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
     "nested condition": (1.5, conditionals.nested),
     "two conditions": (2.5, conditionals.each_if),
     "place by condition": (2.5, conditionals.elsewhere),
+    **branches.BRANCHES,
     "addition": (5, turns.addition),
     "but not": (4, exclusions.but_not),
     "other bowl": (2, exclusions.other_bowl),

@@ -43,6 +43,32 @@ def sized(**sizes: str) -> SceneGraph:
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
+        ("pyramid(all block)", "on(blue block, green block) and on(red block, blue block)"),
+        ("upturned(all block)", "on(blue block, red block) and on(green block, blue block)"),
+        ("pyramid(red block & green block)", "on(red block, green block)"),
+        ("holding(largest of red block | blue block)", "holding(blue block)"),
+        ("on(smallest of red block | blue block, green block)", "on(red block, green block)"),
+    ],
+)
+def test_towers_by_size_and_the_largest_of_what_is_named(text: str, answer: str) -> None:
+    scene = sized(red="small", blue="medium", green="large")
+    found = resolve(text, scene)
+    assert same(found, resolve(answer, scene))
+    assert Grammar(grammar(scene, "")).admits(f" {text}\n")
+
+
+def test_what_no_size_tells() -> None:
+    unknown = make_scene(("red block", "blue block", "white ball"))
+    assert str(resolve("pyramid(all block)", unknown)) == "stacked(red block & blue block)"
+    found = resolve("holding(largest of red block | white ball)", unknown)
+    assert found == Ask(("red block", "white ball"))
+    with pytest.raises(InputError, match="no tower"):
+        resolve("pyramid(white ball)", unknown)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
         ("in(red block, drawer) and closed(drawer)", "in(red block, drawer) and closed(drawer)"),
         ("in(red thing, drawer)", "in(red block, drawer)"),
         ("on(green block, table)", "on(green block, table)"),

@@ -108,6 +108,8 @@ def tower_by_size(author: Author) -> tuple[str, Answer] | None:
     section = "tower_small" if small_up else "tower_large"
     if len(ordered) == 3 and colour is None and author.rng.random() < 0.5:
         section, words["S"] = f"{section}_three", author.speaker.word(kind)
+    else:
+        author.form = f"{'pyramid' if small_up else 'upturned'}(all {standard(kind, colour)})"
     return fill(author.phrase("comparisons", section), words), Goal(goal)
 
 
