@@ -86,7 +86,13 @@ def _stuck(atom: Atom, scene: SceneGraph) -> bool:
     inside = {fact.args[0]: fact.args[1] for fact in scene.facts if fact.predicate == "in"}
     if atom.args[0] in inside and atom not in scene.facts:
         return True
+    if atom.predicate in ("in", "on") and not {atom, _fits(atom)} & scene.facts:
+        return True
     return atom.predicate == "on" and atom.args[1] in inside
+
+
+def _fits(atom: Atom) -> Atom:
+    return Atom("fits", (atom.args[0], atom.predicate, atom.args[1]))
 
 
 def _circular(name: str, stands: dict[str, str]) -> bool:

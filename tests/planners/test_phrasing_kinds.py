@@ -252,3 +252,63 @@ def test_an_exception_goes_to_the_place_that_is_said_last() -> None:
             assert [rest, out] == named, each.command
             read += 1
     assert read > 5
+
+
+def test_of_all_there_is_as_many_are_chosen_as_are_said() -> None:
+    scene = make_scene(("red block", "blue block", "red ball", "blue cylinder", "white bowl"))
+    read = 0
+    for each in written(scene, "some of all", 600):
+        assert isinstance(each.answer, Goal)
+        (item,) = each.answer.literals
+        if match := re.search(r"\b(?:any|pick|put|choose) (two|three) of the four\b", each.command):
+            assert item.groups[0].pick == NUMBERS[match[1]], each.command
+            read += 1
+        assert len(item.groups[0].names) == 4
+    assert read > 5
+
+
+def test_half_is_counted_in_the_scene() -> None:
+    scene = make_scene(("red block", "blue block", "green block", "white block", "red ball", "white bowl"))
+    found = written(scene, "half", 200)
+    assert len(found) > 50
+    for each in found:
+        assert isinstance(each.answer, Goal)
+        assert each.answer.literals[0].groups[0].pick == 2, each.command
+
+
+def test_what_is_stacked_is_left_where_it_stands() -> None:
+    scene = make_scene(
+        ("red block", "blue block", "red ball", "blue cylinder", "white bowl"), ["on(red block, blue block)"]
+    )
+    found = written(scene, "stack left", 200)
+    assert len(found) > 50
+    for each in found:
+        assert things(each) & {"red block", "blue block", "red ball", "blue cylinder"} == {
+            "red ball",
+            "blue cylinder",
+        }
+
+
+def test_what_was_taken_first_is_what_others_stand_on() -> None:
+    """Nothing is left in the hand of "take the red block and put the blue one on it"."""
+    scene = make_scene(("red block", "blue block", "white bowl"))
+    read = 0
+    for each in written(scene, "take, then on it"):
+        if match := re.search(r"\btake the (red|blue) [a-z -]+ and (?:put|set|place) the", each.command):
+            assert str(each.answer) in ("on(blue block, red block)", "on(red block, blue block)")
+            assert str(each.answer).endswith(f"{match[1]} block)"), each.command
+            read += 1
+    assert read > 2
+
+
+def test_none_but_one_of_a_kind_is_that_one() -> None:
+    scene = make_scene(("red block", "blue block", "green block", "white bowl"))
+    read = 0
+    for each in written(scene, "none bar", 800):
+        if match := re.search(r"\b(?:bar|but) the (red|blue|green) (?:one|block)", each.command):
+            out = bool(re.search(r"\b(outside|stays? out|left out) ", each.command))
+            if not out and len(things(each)) > 2:
+                continue  # a slip in the word that says so
+            assert (f"{match[1]} block" in things(each)) != out, each.command
+            read += 1
+    assert read > 20

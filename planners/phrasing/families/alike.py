@@ -59,7 +59,7 @@ def _pair(author: Author, kind: str) -> list[tuple[str, str]] | None:
     if len(names) < 2:
         return None
     chosen = author.rng.sample(names, 2)
-    ways = [_adjectives(author, name) for name in chosen]
+    ways = [adjectives(author, name) for name in chosen]
     if not all(ways):
         return None
     pair = []
@@ -71,7 +71,7 @@ def _pair(author: Author, kind: str) -> list[tuple[str, str]] | None:
     return pair
 
 
-def _adjectives(author: Author, name: str) -> list[tuple[str, str]]:
+def adjectives(author: Author, name: str) -> list[tuple[str, str]]:
     """Every way to tell a thing from others of its kind: the words, and the text of the whole reference."""
     entity = author.scene.entity(name)
     kind, colour, size = entity.kind, colour_of(entity), entity.attributes.get("size")
