@@ -360,8 +360,8 @@ BRANCHES: dict[str, tuple[float, Callable[[Author], tuple[str, Answer] | None]]]
     "unless already": (4, unless_already),
     "if, unless": (4, if_unless),
     "taken down or used": (6, taken_down),
-    "room or elsewhere": (9, room_or),
-    "hand empty or full": (8, hand_or),
-    "failing that": (9, failing_that),
-    "onto it if there": (8, onto_it_if),
+    "room or elsewhere": (6, room_or),
+    "hand empty or full": (7, hand_or),
+    "failing that": (7, failing_that),
+    "onto it if there": (6, onto_it_if),
 }

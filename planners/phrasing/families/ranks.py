@@ -269,13 +269,13 @@ def _said_of(author: Author, group: Group, phrase: str, or_it: bool = False) -> 
 
 
 RANKS: dict[str, tuple[float, Callable[[Author], tuple[str, Answer] | None]]] = {
-    "own colour by size": (60, own_colour),
+    "own colour by size": (140, own_colour),
     "pair by size": (22, colour_pair),
-    "next size": (40, next_size),
-    "last but one": (24, second_one),
+    "next size": (100, next_size),
+    "last but one": (55, second_one),
     "larger of two kinds": (10, larger_of),
-    "all of a size but": (9, all_but_kind),
+    "all of a size but": (12, all_but_kind),
     "size as foreigners say": (7, foreign),
     "brother of the held": (50, brother),
-    "tower of these by size": (12, tower_of),
+    "tower of these by size": (18, tower_of),
 }
