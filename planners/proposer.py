@@ -19,7 +19,7 @@ from planners.embedded import EmbeddedModel
 from planners.examples import ExampleBank, bank
 from planners.goal_form import GoalForm, refusal_for
 from planners.hazards import Hazards, hazards
-from planners.reader import AnswerModel, Written, read, tuned_model
+from planners.reader import AnswerModel, Written, read, tuned_model, unfitting
 from planners.reading import read_command
 from planners.response_cache import Usage
 from planners.soundness import parts_of
@@ -116,8 +116,12 @@ class LanguageModelProposer:
         if self._reader is None:
             return self._by_rules(command, scene)
         answer, written = read(self._reader, command, scene)
-        if answer is None or written is None:
+        if written is None:
             return self._by_rules(command, scene)
+        if answer is None:
+            ruled = self._by_rules(command, scene)
+            barred = None if _possible(ruled.goal, scene) else unfitting(written, command, scene)
+            return _answered(barred, written, scene, self._reader.name) if barred else ruled
         if follows_rules(command) and falls_short(answer, command, scene):
             return self._by_rules(command, scene)
         return _answered(answer, written, scene, self._reader.name)
@@ -177,6 +181,11 @@ def falls_short(answer: Answer, command: str, scene: SceneGraph) -> bool:
     said = set(parts_of(answer.formula()))
     more = [set(parts_of(form.expand(goal))) for goal in goals]
     return any(said < parts and all(map(_of_fixture, parts - said)) for parts in more)
+
+
+def _possible(goal: Formula | None, scene: SceneGraph) -> bool:
+    """Whether there is a goal, and all in it is well typed."""
+    return goal is not None and all(tuned.possible(atom, scene) for atom in atoms(goal))
 
 
 def _of_fixture(part: Formula) -> bool:

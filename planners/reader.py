@@ -124,11 +124,53 @@ def read(model: AnswerModel, command: str, scene: SceneGraph) -> tuple[Answer | 
         return None, None
     written = model.write(command, scene)
     try:
-        answer = resolve(written.text, scene)
+        answer = settled(resolve(written.text, scene))
         good = sound(answer, scene) and not strays(answer, command, scene) and not overlooked(answer, scene)
         return (answer if good else None), written
     except InputError:  # cut off at the most tokens, or a name that reads as an answer's marks do
         return None, written
+
+
+def settled(answer: Answer) -> Answer:
+    """An answer without what is only taken on the way: in the hand, and then put down or built upon."""
+    if not isinstance(answer, Goal):
+        return answer
+    kept = []
+    for number, item in enumerate(answer.literals):
+        later = {
+            atom
+            for other in answer.literals[number + 1 :]
+            if other.positive and other.predicate in ("in", "on") and not any(g.pick for g in other.groups)
+            for atom in atoms(other.formula())
+        }
+        taken = item.groups[0].names if item.positive and item.predicate == "holding" else ()
+        if not (len(taken) == 1 and any(taken[0] in atom.args for atom in later)):
+            kept.append(item)
+    return Goal(tuple(kept))
+
+
+def unfitting(written: Written, command: str, scene: SceneGraph) -> Goal | None:
+    """The goal that the model wrote, where nothing is wrong with it but that a thing does not fit somewhere.
+
+    No plan reaches it, and the planner says why; that is a better answer than what a worse reading finds.
+    """
+    try:
+        answer = settled(resolve(written.text, scene))
+    except InputError:
+        return None
+    if not isinstance(answer, Goal) or strays(answer, command, scene) or not _consistent(answer.formula()):
+        return None
+    barred = [atom for atom in atoms(answer.formula()) if not possible(atom, scene)]
+    return answer if barred and all(_sensible(atom, scene) for atom in barred) else None
+
+
+def _sensible(atom: Atom, scene: SceneGraph) -> bool:
+    """Whether something that can be grasped is to be in a container, or on what carries things."""
+    if atom.predicate not in ("in", "on") or atom.args[0] == atom.args[1]:
+        return False
+    thing, place = map(scene.entity, atom.args)
+    carries = "container" if atom.predicate == "in" else "support"
+    return "graspable" in thing.tags and carries in place.tags
 
 
 def overlooked(answer: Answer, scene: SceneGraph) -> bool:

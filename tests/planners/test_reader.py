@@ -25,7 +25,17 @@ from planners.compact import (
 from planners.forms import resolve
 from planners.planner import Planner, PlanResult
 from planners.proposer import LanguageModelProposer
-from planners.reader import ADAPTER, TunedModel, Written, overlooked, read, refusal_for, sound
+from planners.reader import (
+    ADAPTER,
+    TunedModel,
+    Written,
+    overlooked,
+    read,
+    refusal_for,
+    settled,
+    sound,
+    unfitting,
+)
 from robot_skills.errors import InputError
 from robot_skills.logic import parse
 from robot_skills.scene_graph import SceneGraph
@@ -340,3 +350,35 @@ def test_the_rules_find_nothing_where_it_is_said_not_to_be() -> None:
     proposal = proposer.propose("take the yellow ball out of the bowl", SCENE)
     assert proposal.goal is None
     assert "yellow ball in the white bowl" in (proposal.refused or "")
+
+
+def test_what_does_not_fit_is_what_was_meant(skills: Mapping[str, Skill]) -> None:
+    """The goal is kept, and refused with its reason, where the rules know of none that can be."""
+    asked = "the yellow ball, it wants to be on the red block, so put it there"
+    result = plan("on(yellow ball, red block)", skills, asked)
+    assert str(result.goal) == "on(yellow ball, red block)"
+    assert not result.plan
+    assert result.refused is not None
+    assert "does not fit on the red block" in result.refused
+    held = Written("on(yellow ball, white bowl)", 1, 1)
+    assert unfitting(held, asked, SCENE) is None  # nothing stands on a bowl
+    assert unfitting(Written("on(red block, red block)", 1, 1), asked, SCENE) is None
+    assert unfitting(Written("in(yellow ball, white bowl)", 1, 1), asked, SCENE) is None  # nothing is amiss
+    assert unfitting(Written("on(yellow", 1, 1), asked, SCENE) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ("holding(yellow ball) and in(yellow ball, drawer)", "in(yellow ball, drawer)"),
+        ("holding(red block) and on(blue block, red block)", "on(blue block, red block)"),
+        ("in(yellow ball, drawer) and holding(red block)", "in(yellow ball, drawer) and holding(red block)"),
+        ("holding(red block) and open(drawer)", "holding(red block) and open(drawer)"),
+        (
+            "holding(any of red block | blue block) and on(blue block, table)",
+            "holding(any of red block | blue block) and on(blue block, table)",
+        ),
+    ],
+)
+def test_what_is_taken_on_the_way_is_not_held_at_the_end(written: str, left: str) -> None:
+    assert str(settled(resolve(written, SCENE))) == left
