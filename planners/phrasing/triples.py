@@ -239,6 +239,7 @@ FAMILIES: dict[str, tuple[float, _Writer]] = {
     "skill": (5, refusals.no_skill),
     "place": (4, refusals.no_place),
     "missing": (8.5, refusals.missing),
+    "missing fixture": (4, refusals.missing_fixture),
     "too many": (0.8, refusals.too_many),
     "cannot": (5, refusals.cannot),
     "ambiguous": (8.5, questions.ambiguous),

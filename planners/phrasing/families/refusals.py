@@ -84,6 +84,16 @@ def missing(author: Author) -> tuple[str, Answer] | None:
     return author.wrapped(filled), Refuse("missing", MARK)
 
 
+def missing_fixture(author: Author) -> tuple[str, Answer] | None:
+    """To switch, open or shut what is not here, though it sounds like what is: the oven."""
+    name = author.phrase("refusals", "unknown_fixture")
+    template = author.phrase("refusals", "missing_fixture")
+    if len(name.split()) > MOST_WORDS:
+        return None
+    filled = fill(template.replace("WMW", f"{MARK}M{MARK}"), {**author.any_words(), "M": name})
+    return author.wrapped(filled), Refuse("missing", MARK)
+
+
 _WAY = re.compile(r"\b(left|right|forward|back)$")
 
 
