@@ -312,3 +312,17 @@ def test_none_but_one_of_a_kind_is_that_one() -> None:
             assert (f"{match[1]} block" in things(each)) != out, each.command
             read += 1
     assert read > 20
+
+
+def test_what_is_outside_is_not_what_lies_inside() -> None:
+    for each in written(SIZED, "outside of", 200):
+        assert "red ball" not in things(each), each.command
+        assert {"blue ball", "small green cylinder"} <= things(each), each.command
+
+
+def test_its_own_colour_is_the_colour_of_what_goes_there() -> None:
+    scene = make_scene(("red block", "blue block", "red ball", "green ball", "blue bowl", "red bowl"))
+    found = written(scene, "own colour", 200)
+    assert len(found) > 50
+    for each in found:
+        assert len({name.split()[0] for name in things(each)}) == 1, each.command

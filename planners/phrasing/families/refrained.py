@@ -17,7 +17,7 @@ from planners.phrasing.scenes import LOOSE
 from planners.phrasing.templates import fill
 
 _Written = tuple[str, Answer] | None
-_HELD_LEFT = 0.7
+_HELD_LEFT, _TWO_LEFT = 0.7, 0.25
 
 
 def _place(author: Author, *kinds: str) -> Literal | None:
@@ -76,8 +76,12 @@ def save_for(author: Author) -> _Written:
              "what's in your hand", "the one you've got", "the one in your grip")
         )  # fmt: skip
         author.speaker.mean(out, HELD)
-    rest = Group(tuple(name for name in movable if name != out))
-    author.mean(rest, f"all {kind or THING} but {author.speaker.text(out)}")
+    left, more = [out], [name for name in movable if name != out]
+    if len(more) > 1 and author.rng.random() < _TWO_LEFT:
+        left.append(author.rng.choice(more))
+        words["X"] += f" and {short(author, left[1], kind) if kind else author.plainly(left[1])}"
+    rest = Group(tuple(name for name in movable if name not in left))
+    author.mean(rest, f"all {kind or THING} but {' & '.join(map(author.speaker.text, left))}")
     item = Literal(step.predicate, (rest, step.groups[1]))
     template = author.phrase("refrained", "save_for")
     one = kind is None and author.rng.random() < 0.8
@@ -110,6 +114,27 @@ def stack_left(author: Author) -> _Written:
     author.mean(item.groups[0], "all thing but all thing in tower")
     words["K"] = author.speaker.word(f"{kinds.pop()}s")
     return _written(author, "pair_left" if pair else "stack_left", words, (item,))
+
+
+def outside_of(author: Author) -> _Written:
+    """All that does not lie in something yet: "whatever isn't in the bowl goes in the drawer"."""
+    inside: dict[str, list[str]] = {}
+    for fact in author.scene.facts:
+        if fact.predicate == "in":
+            inside.setdefault(fact.args[1], []).append(fact.args[0])
+    step = _place(author, "in", "in", "table")
+    if not inside or step is None:
+        return None
+    there = author.rng.choice(sorted(inside))
+    names = tuple(name for name in movable_of(author) if name not in inside[there])
+    place = step.groups[1].names
+    words = places_of(author, [step])
+    if place == (there,) or not names or words is None:
+        return None
+    item = Literal(step.predicate, (Group(names), step.groups[1]))
+    words["Y"] = author.plainly(there)
+    author.mean(item.groups[0], f"all thing but all thing in {author.speaker.text(there)}")
+    return _written(author, "outside_of", words, (item,))
 
 
 def no_account(author: Author) -> _Written:
