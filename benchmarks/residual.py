@@ -102,7 +102,7 @@ def tabletop(base: str) -> Task:
 
 
 METAWORLD: Mapping[str, Task] = {
-    "assembly-v3": metaworld("assembly-v3", 3),
+    "assembly-v3": metaworld("assembly-v3", 5),
     "peg-insert-side-v3": metaworld("peg-insert-side-v3", 10),
     "box-close-v3": metaworld("box-close-v3", 10),
     "stick-pull-v3": metaworld("stick-pull-v3", 10),
