@@ -6,7 +6,7 @@
     python benchmarks/residual.py run ours --tasks "tabletop weak" --episodes 50
     python benchmarks/residual.py report                    the table
 
-MetaWorld from state: 10 demonstrations by MetaWorld's scripted expert, noise 0.2 on what it executes (3 on
+MetaWorld from state: 10 demonstrations by MetaWorld's scripted expert, noise 0.2 on what it executes (5 on
 assembly, where a base of 10 fails nowhere); a base that clones them in chunks of 16 and plays 8 of each; an
 episode has at most 200 steps. robosuite's NutAssemblySquare from state: likewise, by our scripted expert,
 noise 0.1, at most 300 steps. The tabletop from two 64 px images: "pick", with three of the bases of
