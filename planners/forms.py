@@ -59,6 +59,7 @@ from planners.descriptions import (
     side_of,
     tier,
 )
+from planners.written import cut, split_literal
 from robot_skills.errors import InputError
 from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 
@@ -66,10 +67,6 @@ from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 MOST_STACKED = 5
 HELD, NOTHING = "held", "nothing"
 PLACE_OF, EACH = "place of ", (" of each colour", " of each kind")
-_PREDICATES = {
-    "in": 2, "on": 2, "moved": 2, "holding": 1, "open": 1, "closed": 1, "pressed": 1, "stacked": 1,
-    "there": 1, "elsewhere": 2, "pyramid": 1, "upturned": 1,
-}  # fmt: skip
 
 
 class UnresolvedError(Exception):
@@ -132,16 +129,18 @@ class Resolver:
     Attributes:
         scene: that they are looked up in.
         named: the things that were named so far, which `other` leaves out.
+        putting: while it reads what is to be put somewhere: of several that fit, what is held is meant.
     """
 
     scene: SceneGraph
     named: list[str] = field(default_factory=list)
+    putting: bool = False
 
     def clause(self, text: str) -> Sequence[Literal]:
         """The literals of a clause, or of the branch of it that applies."""
         while text.startswith("if "):
-            condition, colon, rest = _cut(text.removeprefix("if "), r"(?<=\)): ")
-            part, following, others = _cut(rest, r" (?:elif|else:) ")
+            condition, colon, rest = cut(text.removeprefix("if "), r"(?<=\)): ")
+            part, following, others = cut(rest, r" (?:elif|else:) ")
             if not colon:
                 raise InputError(f"{text!r} has no ': ' after its condition.")
             if self.condition(condition):
@@ -159,7 +158,7 @@ class Resolver:
 
     def literals(self, text: str) -> Sequence[Literal]:
         """What a literal comes to: of a tower by size, what stands on what; any order where none is known."""
-        _, predicate, arguments = _literal(text)
+        _, predicate, arguments = split_literal(text)
         if predicate not in ("pyramid", "upturned"):
             return [self.literal(text)]
         group = self.group(arguments[0])
@@ -169,7 +168,7 @@ class Resolver:
 
     def literal(self, text: str) -> Literal:
         """A literal with its things looked up."""
-        positive, predicate, arguments = _literal(text)
+        positive, predicate, arguments = split_literal(text)
         if predicate == "there":
             raise InputError(f"{text!r} is a condition, and nothing that could be brought about.")
         if predicate == "moved":
@@ -179,7 +178,10 @@ class Resolver:
         chosen, _, sort = arguments[0].rpartition("any of ")
         if predicate == "on" and not chosen and arguments[1] == f"other {sort}":
             arguments[1] = arguments[0]  # of one on another each can be either
-        groups = tuple(map(self.group, arguments))
+        self.putting = predicate in ("in", "on")
+        first = self.group(arguments[0])
+        self.putting = False
+        groups = (first, *map(self.group, arguments[1:]))
         if predicate == "stacked" and len(groups[0].names) > MOST_STACKED:
             raise InputError(f"{text!r} is a tower of more than {MOST_STACKED}.")
         spelt = elsewhere(self.scene, *groups) if predicate == "elsewhere" else ()
@@ -195,7 +197,7 @@ class Resolver:
 
     def test(self, text: str) -> bool:
         """Whether one thing is so."""
-        positive, predicate, arguments = _literal(text)
+        positive, predicate, arguments = split_literal(text)
         if predicate == "there":
             return self._there(arguments[0]) == positive
         try:
@@ -329,6 +331,8 @@ class Resolver:
         found = self.held() if text == HELD else self.fitting(text.removeprefix("other "))
         if text.startswith("other "):
             found = [name for name in found if name not in self.named]
+        if self.putting and len(found) > 1:
+            found = [name for name in found if name in self.held() and name not in self.named] or found
         if not found:
             raise _missing(text)
         if len(found) > 1:
@@ -381,19 +385,3 @@ class Resolver:
     def _noted(self, names: Sequence[str]) -> Group:
         self.named += names
         return Group(tuple(names))
-
-
-def _cut(text: str, pattern: str) -> tuple[str, str, str]:
-    """A text before, at and after the first match; all of it before where there is none."""
-    match = re.search(pattern, text)
-    return (text, "", "") if match is None else (text[: match.start()], match[0], text[match.end() :])
-
-
-def _literal(text: str) -> tuple[bool, str, list[str]]:
-    match = re.fullmatch(r"(not )?(\w+)\((.+)\)", text)
-    if match is None or match[2] not in _PREDICATES:
-        raise InputError(f"{text!r} is no literal such as 'in(all block, drawer)'.")
-    arguments = match[3].split(", ")
-    if len(arguments) != _PREDICATES[match[2]]:
-        raise InputError(f"{match[2]} is of {_PREDICATES[match[2]]}, not of {len(arguments)}: {text!r}.")
-    return match[1] is None, match[2], arguments

@@ -57,6 +57,15 @@ def test_towers_by_size_and_the_largest_of_what_is_named(text: str, answer: str)
     assert Grammar(grammar(scene, "")).admits(f" {text}\n")
 
 
+def test_of_several_that_fit_the_held_one_is_put_away() -> None:
+    scene = make_scene(("red ball", "blue ball", "green block", "white bowl"), ["holding(blue ball)"])
+    assert str(resolve("in(ball, white bowl)", scene)) == "in(blue ball, white bowl)"
+    assert resolve("moved(ball, left)", scene) == Ask(("red ball", "blue ball"))
+    assert resolve("holding(ball)", scene) == Ask(("red ball", "blue ball"))
+    again = resolve("in(held, white bowl) and in(ball, drawer)", scene)
+    assert again == Ask(("red ball", "blue ball"))
+
+
 def test_what_no_size_tells() -> None:
     unknown = make_scene(("red block", "blue block", "white ball"))
     assert str(resolve("pyramid(all block)", unknown)) == "stacked(red block & blue block)"

@@ -119,6 +119,8 @@ def _asked_of(
     if "the table" in template:
         return filled, f"on({text}, table)"
     if "the drawer" in template:
+        if "drawer" not in places:
+            return dict(words), ""
         return filled, f"open(drawer) and in({text}, drawer)"
     if "Y" not in slots(template):
         return filled, f"holding({text})"
