@@ -66,7 +66,9 @@ def test_of_two_that_are_contrasted_one_is_meant() -> None:
     scene = make_scene(("red block", "green block", "blue block", "white bowl"))
     read = 0
     for each in written(scene, "contrast", 800):
-        match = re.search(r"(red|green|blue) (?:one|block),? (?:and )?not the (red|green|blue)", each.command)
+        match = re.search(
+            r"\b(red|green|blue) (?:one|block),? (?:and )?not the (red|green|blue)", each.command
+        )
         if match:
             assert f"{match[1]} block" in things(each), each.command
             assert f"{match[2]} block" not in things(each), each.command
