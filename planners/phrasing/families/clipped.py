@@ -221,6 +221,11 @@ def in_the_way(author: Author) -> tuple[str, Answer] | None:
 
 def entrusted(author: Author) -> tuple[str, Answer] | None:
     """In elevated words: entrusted to the care of a bowl, consigned to the table."""
+    openable = [each.name for each in author.scene.tagged("openable")]
+    if openable and author.rng.random() < 0.2:
+        end = literal(author.rng.choice(("open", "open", "closed")), author.rng.choice(openable))
+        words = {"F": author.speaker.fixture(end.groups[0].names[0])}
+        return fill(author.phrase("clipped", f"elevated_{end.predicate}"), words), Goal((end,))
     kind = author.rng.choice(("in", "in", "in", "on", "holding"))
     thing = author.rng.choice([each.name for each in author.scene.tagged("graspable")])
     step = step_about(author.rng, author.scene, thing, (kind,))
