@@ -33,7 +33,7 @@ _THING = re.compile(
     r"should|must|might|needn't)\b)"
 )
 #: First words of imperatives that do not become "-ing" by themselves.
-_NOT_VERBS = word_set("into in on inside lights be don't the a my your what do i nothing")
+_NOT_VERBS = word_set("into in on inside lights be don't the a my your what do i nothing kindly up")
 
 
 @dataclass
@@ -279,8 +279,12 @@ def _ing(verb: str) -> str:
     return verb + (verb[-1] if double and verb not in _SINGLE else "") + "ing"
 
 
-_IRREGULAR = {"lie": "lying", "be": "being"}
+_IRREGULAR = {
+    "lie": "lying", "underlie": "underlying", "tie": "tying", "untie": "untying", "be": "being",
+    "bar": "barring", "unbar": "unbarring", "stir": "stirring", "inter": "interring", "equip": "equipping",
+    "transfer": "transferring", "impel": "impelling", "propel": "propelling", "patrol": "patrolling",
+}  # fmt: skip
 _SINGLE = word_set(
     "open reopen position deposit gather collect lower loosen deliver abandon widen flatten unfasten "
-    "surrender entrust equip"
+    "surrender entrust fasten batten awaken brighten lighten burden darken dollop pocket spirit"
 )

@@ -23,6 +23,7 @@ _TRIES = 12
 _PLAIN = 0.66
 _BARE_COLOUR, _COMPARED, _ODD, _BY_HEIGHT = 0.05, 0.3, 0.06, 0.3
 _SAID_USUALLY, _ELABORATE = 0.5, 0.1
+_LIKENED = 0.04
 _EXTREME = {"small": "smallest", "large": "largest"}
 _FIXTURES = ("drawer", "door", "button", "table")
 _USUAL = frozenset([*COLOURS, *SIZES, *LOOSE, *(f"{kind}s" for kind in LOOSE), *_FIXTURES, *DIRECTIONS])
@@ -138,10 +139,17 @@ class Namer:
         noun = self.word((kind or "thing") + "s" * several)
         if size and kind == "cylinder" and self.rng.random() < _BY_HEIGHT:
             size = "tall" if size == "large" else "short"
+        if colour and not self.plain and self.rng.random() < _LIKENED:
+            return " ".join([*([self.word(size)] if size else []), noun, self._tinted(colour, several)])
         words = [self.word(each) for each in (size, colour) if each]
         if kind == "ball" and noun.startswith("round") and not words:
             noun = "balls" if several else "ball"
         return " ".join([*words, noun])
+
+    def _tinted(self, colour: str, several: bool) -> str:
+        """A colour behind its noun: "the colour of lemons", "painted yellow"."""
+        words = {"C": self.word(colour), "L": self.word(f"like {colour}")}
+        return fill(self.phrase("words", "tinted_many" if several else "tinted"), words)
 
     def _by_place(self, entity: Entity, section: str, relation: str, place: str) -> str:
         """By what it stands on or under or lies in, and what it is, which need not be said."""

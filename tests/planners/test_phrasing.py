@@ -283,8 +283,9 @@ FIXTURE_STATE = re.compile(
 )
 
 
-def test_two_conditions_decide_each_on_its_own() -> None:
+def test_two_conditions_decide_each_on_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many things are to be done as conditions hold, read from the words by themselves."""
+    monkeypatch.setattr("planners.phrasing.nouns._SAID_USUALLY", 1.0)
     author = Author(make_scene(("red block", "blue ball", "white bowl"), ["open(drawer)"]), random.Random(5))
     read = 0
     for _ in range(4_000):
@@ -313,12 +314,13 @@ def test_it_is_what_the_condition_speaks_of() -> None:
 
 PLAIN_CONDITION = re.compile(
     r"(if|when|in case|whenever|provided|assuming|as long as) (the |that )?(drawer|door|hatch|gate|panel) "
-    r"is (already |still |wide )?open,? (?!.*(\bif\b|otherwise|else|not|but|\bor\b|\band\b))"
+    r"is (already |still |wide )?open,? (?!.*(\bif\b|other|else|not|but|\bor\b|\band\b))"
 )
 
 
-def test_a_condition_decides_the_answer() -> None:
+def test_a_condition_decides_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same draws in a scene where the drawer is shut and in one where it is open."""
+    monkeypatch.setattr("planners.phrasing.nouns._SAID_USUALLY", 1.0)
     answers = []
     for facts in ([], ["open(drawer)", "open(door)", "pressed(button)"]):
         author = Author(make_scene(("red block", "blue ball", "white bowl"), facts), random.Random(3))
