@@ -365,7 +365,7 @@ def anywhere_but(author: Author) -> tuple[str, Answer] | None:
     thing = held[0] if held and author.rng.random() < 0.6 else author.rng.choice(movable)
     step = step_about(author.rng, author.scene, thing, ("in", "in", "on"))
     words = _places(author, [step]) if step else None
-    if step is None or words is None:
+    if step is None or words is None or author.scene.holds(step.formula()):  # nothing comes out again
         return None
     text = author.speaker.meant.get(step.groups[1], step.groups[1].names[0])
     if thing in held and author.rng.random() < 0.6:
