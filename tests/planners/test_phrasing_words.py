@@ -12,6 +12,7 @@ from planners.phrasing.author import _ing, _verbs
 from planners.phrasing.nouns import Namer
 from planners.phrasing.scenes import COLOURS, LOOSE
 from planners.phrasing.templates import phrases
+from planners.reading import read_command
 from tests.planners.conftest import make_scene
 
 FIXTURES = ("drawer", "door", "button", "table")
@@ -80,3 +81,18 @@ def test_verbs_take_their_endings() -> None:
     assert [_ing(verb) for verb in ("fasten", "slot", "brighten", "pot")] == [
         "fastening", "slotting", "brightening", "potting",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("put the diddy burgundy slab in the ramekin", {"small red block", "white bowl"}),
+        ("pick up the barrel", {"green cylinder"}),
+        ("put the ginormous chunk on the bench", {"large red block", "table"}),
+        ("place the cerulean pellet in the tureen", {"cyan ball", "white bowl"}),
+    ],
+)
+def test_the_rules_know_plain_synonyms(command: str, names: set[str]) -> None:
+    scene = make_scene(("small red block", "large red block", "cyan ball", "green cylinder", "white bowl"))
+    reading = read_command(command, scene)
+    assert {name for thing in reading.things for name in thing.names} == names
