@@ -75,11 +75,11 @@ _Writer = Callable[[Author], "tuple[str, Answer] | None"]
 #: family -> how often it is written, and by what. Those that few scenes have anything for weigh more, so that
 #: over all scenes they are not rare.
 FAMILIES: dict[str, tuple[float, _Writer]] = {
-    "plain": (30, steps.plain),
-    "single": (30, steps.single),
+    "plain": (90, steps.plain),
+    "single": (90, steps.single),
     "held": (7, steps.held_thing),
     "talked": (3, steps.talked),
-    "chain": (18, steps.chain),
+    "chain": (40, steps.chain),
     "two places": (5, steps.two_places),
     "through": (2, steps.through),
     "condition": (10, conditionals.condition),
