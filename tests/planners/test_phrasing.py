@@ -98,7 +98,7 @@ def test_answers_of_scenes_names_are_forms_too() -> None:
 
 def test_what_a_refusal_is_about_is_said_in_the_command() -> None:
     worded = [t for t in triples() if isinstance(t.answer, Refuse) and t.answer.reason in WORDED]
-    assert len(worded) > 25
+    assert len(worded) > 15
     for each in worded:
         assert isinstance(each.answer, Refuse)
         assert each.answer.about in spans(each.command), each
@@ -125,6 +125,8 @@ def test_goals_can_be_reached_by_the_skills(skills: Mapping[str, Skill]) -> None
         assert isinstance(each.answer, Goal)
         if any(not item.positive for item in each.answer.literals) or "any" in str(each.answer):
             continue  # no skill takes a press back; of a choice one way may be barred
+        if "elsewhere" in str(each.answer):
+            continue  # nor anything out of a bowl
         result = search(ground(skills, each.scene), each.answer.formula(), budget=20_000)
         assert result.verdict is not Verdict.IMPOSSIBLE, (each.command, str(each.answer))
         tried += 1

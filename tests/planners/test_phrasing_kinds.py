@@ -98,7 +98,8 @@ def test_what_joins_something_is_none_of_what_is_there() -> None:
         assert item.groups[1].names == ("purple bowl",)
 
 
-def test_exceptions_of_two_kinds_are_each_left_out() -> None:
+def test_exceptions_of_two_kinds_are_each_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planners.phrasing.nouns._SAID_USUALLY", 1.0)
     scene = make_scene(("red block", "green block", "blue block", "red ball", "blue ball", "white bowl"))
     read = 0
     for each in written(scene, "but each", 3000):
@@ -231,7 +232,8 @@ TURNED = re.compile(
 )
 
 
-def test_the_other_way_round_is_the_second_on_the_first() -> None:
+def test_the_other_way_round_is_the_second_on_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planners.phrasing.nouns._SAID_USUALLY", 1.0)
     scene = make_scene(("red block", "blue block", "white bowl"), ["on(red block, blue block)"])
     read = 0
     for each in written(scene, "turned", 400):
