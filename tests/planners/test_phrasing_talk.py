@@ -43,7 +43,7 @@ def singles(facts: list[str]) -> list[tuple[str, str]]:
 
 
 def test_talk_mentions_nothing_of_a_scene() -> None:
-    shy = {"can", "light", "tin", "gate", "tray", "column", "switch"}
+    shy = {"can", "light", "tin", "gate", "tray", "column", "switch", "drum", "log", "bench", "counter"}
     for section, lines in phrases("talk").items():
         for line in lines.training + lines.held_out:
             named = set(re.findall(r"[a-z]+", line)) & set(KIND_OF) - shy
@@ -128,7 +128,7 @@ def test_a_twin_is_named_after_its_twin() -> None:
     found = {"twin": 0, "sibling": 0}
     for number in range(1_500):
         speaker = Speaker(scene, random.Random(number))
-        assert "its " not in speaker.one("small red block")
+        assert not re.search(r"\bits ", speaker.one("small red block"))
         twin = speaker.one("large red block")
         found["twin"] += twin.startswith("its ")
         assert not re.match(r"its (small|little|tiny)", twin)
