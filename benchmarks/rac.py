@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from report import write_report
-from residual import FOLDER, HORIZON, arena, base_recipe
+from residual_bases import FOLDER, HORIZON, arena, base_recipe
 from rich.console import Console
 
 from robot_skills.data.episode import Episode

@@ -26,20 +26,17 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from report import write_report
+from residual_bases import FOLDER, METAWORLD, TASKS, arena, base_folder, home, make_base
 from rich.console import Console
 
-from robot_skills.cli.arenas import TABLETOP
-from robot_skills.cli.arenas import arena as make_arena
 from robot_skills.errors import InputError
-from robot_skills.library import CARD, read_card
 from robot_skills.policies.registry import load_policy
-from robot_skills.residual.arena import ArenaFactory, Player
+from robot_skills.residual.arena import Player
 from robot_skills.residual.config import RefineConfig
 from robot_skills.residual.demonstrations import read_demonstrations
 from robot_skills.residual.learner import Learner
@@ -53,69 +50,9 @@ from robot_skills.residual.rivals.ppo import Ppo
 from robot_skills.residual.rivals.rlpd import Rlpd
 from robot_skills.training.configuration import from_mapping, read_yaml
 from robot_skills.training.metrics import read_metrics
-from robot_skills.training.recipe import TrainRecipe
 from robot_skills.training.statistics import wilson_interval
-from sim.experts.metaworld import MetaWorldRecipe, collect_metaworld
-from sim.experts.robosuite import RobosuiteRecipe, collect_robosuite
 
-FOLDER = Path("out/residual")
 RESULTS = FOLDER / "results.jsonl"
-#: Where settings of practice are.
-DATASETS = Path(__file__).parents[1] / "datasets"
-#: Control steps of an episode of MetaWorld; the experts take 90 to 120 on these tasks.
-HORIZON = 200
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """What is practised, and on which base.
-
-    Attributes:
-        env: as `robot-skills refine --env` has it.
-        demonstrations: the expert's episodes that the base learns from; 0: none, the base is `given`.
-        horizon: control steps of an episode; None: as many as the skill's card says.
-        settings: of the practice of "ours", a file; None: the defaults.
-        given: folder of a base that was trained elsewhere.
-        policy: settings of the base, beside those of all.
-        updates: of the base's training.
-        sees: what the base sees, in the table.
-    """
-
-    env: str
-    demonstrations: int = 0
-    horizon: int | None = None
-    settings: Path | None = None
-    given: Path | None = None
-    policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    updates: int = 2000
-    sees: str = "state"
-
-
-def metaworld(task: str, demonstrations: int) -> Task:
-    """One of MetaWorld's, from its own observation."""
-    return Task(f"metaworld:{task}", demonstrations, HORIZON, DATASETS / "refine_metaworld.yaml")
-
-
-def tabletop(base: str) -> Task:
-    """The tabletop's "pick" from images, on a base of benchmarks/data_curve.py."""
-    return Task(TABLETOP, given=Path("out/data_curve") / base, sees="images")
-
-
-METAWORLD: Mapping[str, Task] = {
-    "assembly-v3": metaworld("assembly-v3", 5),
-    "peg-insert-side-v3": metaworld("peg-insert-side-v3", 10),
-    "box-close-v3": metaworld("box-close-v3", 10),
-    "stick-pull-v3": metaworld("stick-pull-v3", 10),
-}
-TASKS: Mapping[str, Task] = {
-    **METAWORLD,
-    "NutAssemblySquare": Task(
-        "robosuite:NutAssemblySquare", 60, 300, DATASETS / "refine_square.yaml", updates=3000
-    ),
-    "tabletop weak": tabletop("act_100_0"),
-    "tabletop star": tabletop("star_300_0"),
-    "tabletop strong": tabletop("act_300_0"),
-}
 #: First seed of the final evaluation.
 TEST = 1_000_000
 
@@ -176,93 +113,6 @@ METHODS: Mapping[str, Method] = {
     "no whitening": Method("ours, inputs as they are", policy={"whitening": 1.0}),
     "white noise": Method("ours, noise drawn anew each step", learner={"memory": 0.0}),
 }
-
-
-def home(task: str) -> Path:
-    """Folder of a task's base, demonstrations and runs."""
-    return FOLDER / task.replace(" ", "_")
-
-
-def base_folder(task: str) -> Path:
-    """The trained base of a task.
-
-    Raises:
-        InputError: it is not there.
-    """
-    folder = TASKS[task].given or home(task) / "base"
-    if not (folder / "config.json").exists():
-        made = (
-            f"python benchmarks/residual.py base --tasks {task}"
-            if TASKS[task].given is None
-            else "python benchmarks/data_curve.py collect, and then train"
-        )
-        raise InputError(f"{task} practises on the base in {folder}, which is not there. Make it: {made}")
-    return folder
-
-
-def base_recipe(task: str, steps: int) -> TrainRecipe:
-    """How the base is trained: chunked behaviour cloning on the simulator's state."""
-    config = {
-        "cameras": [],
-        "shift": [],
-        "chunk": 16,
-        "execute": 8,
-        "hidden": 256,
-        "state_noise": 0.02,
-        "target_weight": 0.0,
-        **TASKS[task].policy,
-    }
-    return from_mapping(
-        TrainRecipe,
-        {
-            "name": f"base_{task}",
-            "data": [str(home(task) / "demonstrations")],
-            "policy": {"name": "bc", "config": config},
-            "stages": {"policy": {"steps": steps, "batch_size": 128}},
-            "validation_fraction": 0.0,
-            "checkpoint_every": steps,
-            "threads": 1,
-            "ema_decay": 0.99,
-            "check": False,
-            "logger": [],
-        },
-        "benchmark residual",
-    )
-
-
-def collect(task: str, folder: Path) -> None:
-    """The demonstrations of a task's base, where they have not been collected."""
-    suite, _, name = TASKS[task].env.partition(":")
-    given = {"tasks": (name,), "episodes": TASKS[task].demonstrations, "cameras": (), "state": "oracle"}
-    given |= {"executed": True, "steps": TASKS[task].horizon}
-    if suite == "metaworld":
-        collect_metaworld(from_mapping(MetaWorldRecipe, given, task), folder, Console()).close()
-    else:
-        collect_robosuite(from_mapping(RobosuiteRecipe, given, task), folder, Console()).close()
-
-
-def make_base(task: str, steps: int | None) -> None:
-    """Collect and train, where that has not been done."""
-    from robot_skills.training.run import train
-
-    if TASKS[task].given is not None:
-        base_folder(task)  # or say how it is made
-        return
-    collect(task, home(task) / "demonstrations")
-    folder = home(task) / "base"
-    if not (folder / "config.json").exists():
-        made = base_recipe(task, steps or TASKS[task].updates)
-        train(made, folder, True, f"python benchmarks/residual.py base --tasks {task}", Console())
-
-
-def arena(task: str) -> ArenaFactory:
-    """The task as its base sees it.
-
-    Raises:
-        InputError: there is no base.
-    """
-    one, base = TASKS[task], base_folder(task)
-    return make_arena(one.env, base, read_card(base / CARD) if one.env == TABLETOP else None, one.horizon)
 
 
 def settings(
