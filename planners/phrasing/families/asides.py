@@ -87,14 +87,19 @@ def take_on_it(author: Author) -> _Written:
     return _written(author, "take_on_it", words, goal)
 
 
-def take_rest(author: Author) -> _Written:
-    """Take it, put it there, let it rest there."""
+def _put(author: Author, section: str) -> _Written:
+    """A thing that goes somewhere, as a section of the lines says it."""
     thing = author.rng.choice(movable_of(author))
     goal = apart(author, [thing])
     words = places_of(author, goal) if goal else None
     if goal is None or words is None:
         return None
-    return _written(author, "take_rest", words | {"X": told(author, thing)}, goal)
+    return _written(author, section, words | {"X": told(author, thing)}, goal)
+
+
+def take_rest(author: Author) -> _Written:
+    """Take it, put it there, let it rest there."""
+    return _put(author, "take_rest")
 
 
 def so_does(author: Author) -> _Written:
@@ -239,12 +244,7 @@ def lodger(author: Author) -> _Written:
 
 def afterthought(author: Author) -> _Written:
     """Where it wants to be, so it is to be put there."""
-    thing = author.rng.choice(movable_of(author))
-    goal = apart(author, [thing])
-    words = places_of(author, goal) if goal else None
-    if goal is None or words is None:
-        return None
-    return _written(author, "afterthought", words | {"X": told(author, thing)}, goal)
+    return _put(author, "afterthought")
 
 
 def held_and_other(author: Author) -> _Written:

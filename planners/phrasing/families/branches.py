@@ -162,23 +162,22 @@ def _fixture(author: Author) -> State | None:
 
 
 def _container(author: Author) -> State | None:
-    places = [each.name for each in author.scene.tagged("container")]
-    if not places:
-        return None
-    place = author.rng.choice(places)
-    full = any(f.predicate == "in" and f.args[1] == place for f in author.scene.facts)
-    shown = author.plainly(place)
-    return _of(author, shown, "bare", f"not there(thing in {author.speaker.text(place)})", not full)
+    return _empty(author, [each.name for each in author.scene.tagged("container")], "in", "bare")
 
 
 def _carrying(author: Author) -> State | None:
     places = [each.name for each in author.scene.tagged("graspable") if "support" in each.tags]
+    return _empty(author, places, "on", "clear")
+
+
+def _empty(author: Author, places: list[str], relation: str, section: str) -> State | None:
+    """Whether nothing is in, or on, one of some places."""
     if not places:
         return None
     place = author.rng.choice(places)
-    full = any(f.predicate == "on" and f.args[1] == place for f in author.scene.facts)
+    full = any(f.predicate == relation and f.args[1] == place for f in author.scene.facts)
     shown = author.plainly(place)
-    return _of(author, shown, "clear", f"not there(thing on {author.speaker.text(place)})", not full)
+    return _of(author, shown, section, f"not there(thing {relation} {author.speaker.text(place)})", not full)
 
 
 def _placed(author: Author) -> State | None:
