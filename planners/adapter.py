@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_skills.errors import require
+from robot_skills.errors import InputError, require
 
 #: The layers that are adapted: transformers' name -> llama.cpp's.
 LAYERS = {
@@ -30,6 +30,35 @@ def interleaved(rows: Matrix, heads: int) -> Matrix:
     """Rows of a query's or key's B, (heads * d, rank), in llama.cpp's order."""
     halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
     return halves.swapaxes(1, 2).reshape(rows.shape)
+
+
+def halved(rows: Matrix, heads: int) -> Matrix:
+    """The inverse of `interleaved`."""
+    pairs = rows.reshape(heads, rows.shape[0] // heads // 2, 2, *rows.shape[1:])
+    return pairs.swapaxes(1, 2).reshape(rows.shape)
+
+
+def read_adapter(path: Path, heads: tuple[int, int]) -> dict[tuple[int, str], tuple[Matrix, Matrix]]:
+    """The matrices of an adapter that `write_adapter` wrote: (layer, name in `LAYERS`) -> A, B.
+
+    Raises:
+        InputError: there is no such file, or it is no adapter.
+    """
+    gguf = require("gguf", "finetune")
+    if not path.is_file():
+        raise InputError(f"There is no adapter {path}.")
+    try:
+        tensors = {each.name: np.array(each.data, np.float32) for each in gguf.GGUFReader(path).tensors}
+        matrices = {}
+        for layer in range(1 + max(int(name.split(".")[1]) for name in tensors)):
+            for name, theirs in LAYERS.items():
+                down, up = (tensors[f"blk.{layer}.{theirs}.weight.lora_{side}"] for side in "ab")
+                if name.endswith(("q_proj", "k_proj")):
+                    up = halved(up, heads[name.endswith("k_proj")])
+                matrices[layer, name] = (down, up)
+    except (KeyError, ValueError, IndexError) as error:
+        raise InputError(f"{path} is no adapter of LoRA on every linear layer: {error}.") from error
+    return matrices
 
 
 def write_adapter(

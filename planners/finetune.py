@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from planners.adapter import LAYERS, write_adapter
+from planners.adapter import LAYERS, read_adapter, write_adapter
 from planners.compact import describe, prompt
 from planners.embedded import bundled_weights
 from planners.phrasing.scenes import sample_scene
@@ -56,6 +56,7 @@ class Tuning:
         seed: of the data and of the first weights.
         device: "cpu" or "cuda".
         threads: of the CPU.
+        first: step that it begins at: where an adapter is gone on from, as many as made it.
     """
 
     rank: int = 5
@@ -68,11 +69,12 @@ class Tuning:
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
+    first: int = 0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
+        if step - self.first < self.warmup:
+            return self.learning_rate * (step - self.first + 1) / self.warmup
         left = (self.steps - step) / (0.25 * self.steps)
         return self.learning_rate * min(1.0, 0.05 + 0.95 * left)
 
@@ -205,17 +207,26 @@ def step_rows(tuning: Tuning, step: int, held_out: bool = False) -> list[list[Tr
     return rows
 
 
+def _place(name: str) -> tuple[int, str, int]:
+    """Of a parameter's name in torch: the layer, the module in it, and whether it is A (0) or B (1)."""
+    _, _, inside = name.partition(".layers.")
+    layer, _, rest = inside.partition(".")
+    module, _, side = rest.partition(".lora_")
+    return int(layer), module, int(side.startswith("B"))
+
+
 class Run:
     """One fine-tuning run in a folder; a folder that holds one already goes on with it.
 
     Args:
         folder: for the checkpoint, the log and the adapter.
         tuning: how.
+        initial: an adapter that the run begins with; None: one that changes nothing.
     """
 
-    def __init__(self, folder: Path, tuning: Tuning) -> None:
+    def __init__(self, folder: Path, tuning: Tuning, initial: Path | None = None) -> None:
         self.folder, self.tuning = folder, tuning
-        self.step, self.seconds, self.tokens = 0, 0.0, 0
+        self.step, self.seconds, self.tokens = tuning.first, 0.0, 0
         folder.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(tuning.threads)
         base, tokenizer = load_base(tuning.device)
@@ -225,6 +236,8 @@ class Run:
         self.optimizer = torch.optim.AdamW(self.learned.values(), lr=0.0, betas=(0.9, 0.98), weight_decay=0.0)
         if self._checkpoint.is_file():
             self._load()
+        elif initial:
+            self._begin_with(initial)
 
     @property
     def _checkpoint(self) -> Path:
@@ -241,6 +254,21 @@ class Run:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds, self.tokens = saved["step"], saved["seconds"], saved["tokens"]
         log.info("Going on at step %d of %d.", self.step, self.tuning.steps)
+
+    def _begin_with(self, path: Path) -> None:
+        matrices = read_adapter(path, self._heads)
+        for name, parameter in self.learned.items():
+            layer, module, side = _place(name)
+            given = torch.from_numpy(matrices[layer, module][side])
+            if given.shape != parameter.shape:
+                raise InputError(f"{path} is of rank {min(given.shape)}, asked is --rank {self.tuning.rank}.")
+            parameter.data.copy_(given)
+
+    @property
+    def _heads(self) -> tuple[int, int]:
+        """Of queries, and of keys and values."""
+        config = self.model.base_model.model.config
+        return config.num_attention_heads, config.num_key_value_heads
 
     def save(self) -> None:
         """Write the checkpoint and the adapter, each at once."""
@@ -260,14 +288,11 @@ class Run:
         """Write the adapter for llama.cpp."""
         matrices: dict[tuple[int, str], list[Any]] = {}
         for name, parameter in self.learned.items():
-            _, _, inside = name.partition(".layers.")
-            layer, _, rest = inside.partition(".")
-            module, _, side = rest.partition(".lora_")
-            pair = matrices.setdefault((int(layer), module), [None, None])
-            pair[side.startswith("B")] = parameter.detach().float().cpu().numpy()
-        config = self.model.base_model.model.config
-        heads = (config.num_attention_heads, config.num_key_value_heads)
-        write_adapter(path, {key: (a, b) for key, (a, b) in matrices.items()}, self.tuning.alpha, heads)
+            layer, module, side = _place(name)
+            learned = parameter.detach().float().cpu().numpy()
+            matrices.setdefault((layer, module), [None, None])[side] = learned
+        pairs = {key: (a, b) for key, (a, b) in matrices.items()}
+        write_adapter(path, pairs, self.tuning.alpha, self._heads)
 
     def train(self, save_every: float, until: float = math.inf) -> None:
         """Train to the last step, or until a time (`time.time()`); saves every so many seconds."""
@@ -323,6 +348,9 @@ def main() -> None:
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("out/finetune"), help="folder of the run")
     parser.add_argument("--export", type=Path, help="where to write the adapter besides")
+    parser.add_argument(
+        "--initial", type=Path, help="an adapter to begin with; say --first, the step that made it"
+    )
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     parser.add_argument("--save-every", type=float, default=150.0, help="seconds between checkpoints")
     for name, default in asdict(Tuning()).items():
@@ -330,7 +358,7 @@ def main() -> None:
     args = parser.parse_args()
     tuning = Tuning(**{name: getattr(args, name) for name in asdict(Tuning())})
     try:
-        run = Run(args.output, tuning)
+        run = Run(args.output, tuning, args.initial)
     except InputError as error:
         raise SystemExit(str(error)) from error
     run.train(args.save_every, time.time() + 60 * args.minutes)
