@@ -4,7 +4,7 @@
     python benchmarks/residual.py run ours rlpd --seeds 5   MetaWorld's four tasks; resumable
     python benchmarks/residual.py run ours --tasks NutAssemblySquare --steps 100000 --episodes 50
     python benchmarks/residual.py run ours --tasks "tabletop weak" --episodes 50
-    python benchmarks/residual.py report                    the table
+    python benchmarks/residual.py report                    the table, and curves beside it
 
 MetaWorld from state: 10 demonstrations by MetaWorld's scripted expert, noise 0.2 on what it executes (5 on
 assembly, where a base of 10 fails nowhere); a base that clones them in chunks of 16 and plays 8 of each; an
@@ -16,7 +16,7 @@ An episode ends at success, which is the only reward; steps that fill the replay
 Every 5,000 steps (10,000 on NutAssemblySquare) the method as it stands is run from the same validation starts
 (seeds from 900,000 on), from which rollbacks are decided; what it is at the end is run from 100 test starts
 (from 1,000,000 on). Settings were tuned on stick-pull with other seeds of practice. A row is added to
-out/residual/results.jsonl as a run ends; a run that was stopped goes on.
+benchmarks/results/residual.jsonl as a run ends, and what is there is not run again; a stopped one goes on.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from report import write_report
-from residual_bases import FOLDER, METAWORLD, TASKS, arena, base_folder, home, make_base
+from report import RESULTS, write_report
+from residual_bases import METAWORLD, TASKS, arena, base_folder, home, make_base
 from rich.console import Console
 
 from robot_skills.errors import InputError
@@ -52,7 +53,8 @@ from robot_skills.training.configuration import from_mapping, read_yaml
 from robot_skills.training.metrics import read_metrics
 from robot_skills.training.statistics import wilson_interval
 
-RESULTS = FOLDER / "results.jsonl"
+#: A line a run. It takes hours to fill, so it is kept where the tables are.
+ROWS = RESULTS / "residual.jsonl"
 #: First seed of the final evaluation.
 TEST = 1_000_000
 
@@ -172,12 +174,11 @@ def base_rate(task: str) -> int:
 
 def read() -> list[dict[str, Any]]:
     """The rows so far."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
 
 
 def keep(row: Mapping[str, Any]) -> None:
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("a") as file:
+    with ROWS.open("a") as file:
         file.write(json.dumps(row) + "\n")
 
 
@@ -249,6 +250,7 @@ def report(args: argparse.Namespace) -> None:
             square=TASKS["NutAssemblySquare"].demonstrations,
         ),
     )  # fmt: skip
+    draw(rows, ROWS.with_suffix(".png"))
 
 
 NOTE = (
@@ -258,8 +260,37 @@ NOTE = (
     "starts; - never. State is the simulator's (MetaWorld's own observation; on NutAssemblySquare hand, nut "
     "and peg), images are two of 64 px. One base a task, for every method and seed: on MetaWorld of 10 noisy "
     "demonstrations (assembly 5), on NutAssemblySquare of {square}, on the tabletop those of data_curve. "
-    "Settings were tuned on stick-pull, with other seeds of practice."
+    "Settings were tuned on stick-pull, with other seeds of practice.\n\n"
+    "![success over steps](residual.png)\n\n"
+    "Curves: the mean of the seeds (how many, in brackets), least to most of them shaded."
 )
+
+
+def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Success from the validation starts over steps, a panel a task: mean of the seeds, and least to most."""
+    from matplotlib.figure import Figure
+
+    shown = [task for task in TASKS if any(row["task"] == task and "steps" in row for row in rows)]
+    figure = Figure(figsize=(3.2 * len(shown), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for panel, task in zip(panels, shown, strict=True):
+        for number, (name, method) in enumerate(METHODS.items()):
+            runs = [row for row in rows if row["method"] == name and row["task"] == task]
+            if not runs:
+                continue
+            # Evaluations come at the end of an episode: the same few steps late or not, they are the k-th.
+            count = min(len(row["steps"]) for row in runs)
+            steps = np.mean([row["steps"][:count] for row in runs], axis=0) / 1000
+            rates = 100 * np.array([np.divide(row["successes"][:count], row["episodes"]) for row in runs])
+            (line,) = panel.plot(
+                steps, rates.mean(0), color=f"C{number}", label=f"{method.about} ({len(runs)})"
+            )
+            panel.fill_between(steps, rates.min(0), rates.max(0), color=line.get_color(), alpha=0.2)
+        panel.set(title=task.removesuffix("-v3"), xlabel="1,000 control steps", ylim=(0, 102))
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=6, loc="lower right")
+    panels[0].set_ylabel("success, % (validation starts)")
+    figure.savefig(path, dpi=110)
 
 
 def _minutes(seconds: Sequence[float]) -> str:
