@@ -30,6 +30,7 @@ named before it. Of several things there are `all`, `all but 1`, and `any` of th
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -130,11 +131,15 @@ class Resolver:
         scene: that they are looked up in.
         named: the things that were named so far, which `other` leaves out.
         putting: while it reads what is to be put somewhere: of several that fit, what is held is meant.
+        role: while it reads where that is to go, the tag of what can be: "support" or "container".
+        placed: what is put somewhere so far, which what is put elsewhere is not.
     """
 
     scene: SceneGraph
     named: list[str] = field(default_factory=list)
     putting: bool = False
+    role: str = ""
+    placed: set[str] = field(default_factory=set)
 
     def clause(self, text: str) -> Sequence[Literal]:
         """The literals of a clause, or of the branch of it that applies."""
@@ -145,10 +150,18 @@ class Resolver:
                 raise InputError(f"{text!r} has no ': ' after its condition.")
             if self.condition(condition):
                 return self.part(part)
+            self._mentioned(part)
             if not following:
                 return ()
             text = others if following == " else: " else f"if {others}"
         return self.part(text)
+
+    def _mentioned(self, part: str) -> None:
+        """Remember what a branch names that does not apply: "the block" after it is that block."""
+        placed = set(self.placed)
+        with contextlib.suppress(UnresolvedError, InputError):
+            self.part(part)
+        self.placed, self.putting, self.role = placed, False, ""
 
     def part(self, text: str) -> Sequence[Literal]:
         """The literals of `a and b`; of `nothing`, none."""
@@ -180,8 +193,10 @@ class Resolver:
             arguments[1] = arguments[0]  # of one on another each can be either
         self.putting = predicate in ("in", "on")
         first = self.group(arguments[0])
-        self.putting = False
+        self.putting, self.role = False, {"in": "container", "on": "support"}.get(predicate, "")
         groups = (first, *map(self.group, arguments[1:]))
+        self.placed |= {*first.names} if self.role else set()
+        self.role = ""
         if predicate == "stacked" and len(groups[0].names) > MOST_STACKED:
             raise InputError(f"{text!r} is a tower of more than {MOST_STACKED}.")
         spelt = elsewhere(self.scene, *groups) if predicate == "elsewhere" else ()
@@ -336,8 +351,27 @@ class Resolver:
         if not found:
             raise _missing(text)
         if len(found) > 1:
+            found = self._meant(found, text)
+        if len(found) > 1:
             raise UnresolvedError(Ask(tuple(found)))
         return found[0]
+
+    def _meant(self, found: list[str], text: str) -> list[str]:
+        """Of several that a description fits, the one that was named before, or that can be meant there.
+
+        "The red cylinder ... the cylinder" is one cylinder; "the red block on the blue" is on the blue block.
+        """
+        able = [name for name in found if self.role in self.scene.entity(name).tags]
+        found = able if self.role and able else found
+        before = [name for name in dict.fromkeys(self.named) if name in found]
+        again = self.putting and self.placed & {*before}
+        if len(before) == 1 and not again and not text.startswith("other "):
+            return before
+        if self.named and THING in text.split():
+            kind = self.scene.entity(self.named[-1]).kind
+            alike = [name for name in found if self.scene.entity(name).kind == kind]
+            return alike if len(alike) == 1 else found
+        return found
 
     def _place_of(self, text: str) -> str:
         """What a thing lies in or stands on."""

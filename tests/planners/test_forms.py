@@ -66,6 +66,27 @@ def test_of_several_that_fit_the_held_one_is_put_away() -> None:
     assert again == Ask(("red ball", "blue ball"))
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        # The ball that the condition, or the other branch, spoke of
+        ("if in(blue ball, drawer): closed(drawer) else: in(ball, drawer)", "in(blue ball, drawer)"),
+        ("if open(drawer): in(red ball, drawer) else: in(ball, white bowl)", "in(red ball, white bowl)"),
+        ("holding(red ball) and moved(ball, left)", "holding(red ball) and moved(red ball, left)"),
+        # The blue one: of the same sort, or the one that can carry something
+        ("on(red block, blue thing)", "on(red block, blue block)"),
+        ("holding(red ball) and moved(blue thing, left)", "holding(red ball) and moved(blue ball, left)"),
+        # One thing is not put in two places; nothing was said of the other
+        ("in(red ball, white bowl) and in(ball, drawer)", "ask: red ball | blue ball"),
+        ("moved(blue thing, left)", "ask: blue block | blue ball"),
+        ("holding(red block) and holding(ball)", "ask: red ball | blue ball"),
+    ],
+)
+def test_of_several_that_fit_the_one_that_was_spoken_of_is_meant(text: str, answer: str) -> None:
+    scene = make_scene(("red block", "blue block", "red ball", "blue ball", "white bowl"))
+    assert same(resolve(text, scene), resolve(answer, scene))
+
+
 def test_what_no_size_tells() -> None:
     unknown = make_scene(("red block", "blue block", "white ball"))
     assert str(resolve("pyramid(all block)", unknown)) == "stacked(red block & blue block)"
