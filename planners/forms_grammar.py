@@ -18,17 +18,18 @@ from robot_skills.scene_graph import DIRECTIONS, SceneGraph
 
 #: What the reader was taught, whatever the scene holds.
 KINDS = (*LOOSE, THING)
+_GOAL, _ANSWER = "goal", 'goal | "ask: " asked | "refuse: " why'
 
 
-def grammar(scene: SceneGraph, command: str) -> str:
-    """The grammar of the answers there can be to a command in a scene."""
+def grammar(scene: SceneGraph, command: str, goal: bool = False) -> str:
+    """The grammar of the answers there can be to a command in a scene; or of goals alone."""
     names = [entity.name for entity in scene.entities]
     loose = {each.kind for each in scene.entities if not {"openable", "pressable"} & each.tags} - {"table"}
     colours = {each.attributes["colour"] for each in scene.entities if "colour" in each.attributes}
     return (
         "\n".join(
             [
-                f'root ::= " " (goal | "ask: " asked | "refuse: " why) {_quoted(chr(10))}',
+                f'root ::= " " ({_GOAL if goal else _ANSWER}) {_quoted(chr(10))}',
                 'goal ::= clause ("; " clause){0,3}',
                 "clause ::= branch | part",
                 'branch ::= "if " tests ": " part (" elif " tests ": " part){0,2} (" else: " part)?',

@@ -2,12 +2,14 @@
 
 It translates what the words say into the language of `planners.forms`; which things that means, and whether a
 condition is so, is looked up in the scene. The answer is checked before anything else sees it (`sound`): a
-goal must be consistent, what it calls impossible must be so, a question must leave a choice. Where a check
-fails, the reader of rules is asked.
+goal must be consistent, what it calls impossible must be so, a question must leave a choice. A refusal that
+fails, or that the model is not sure of, is read again as a goal: a small model refuses what it has no words
+for. Where a check fails, the reader of rules is asked.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -42,15 +44,23 @@ _CONTEXT, _MOST_TOKENS = 2048, 160
 FIXTURES = ("drawer", "door", "button")
 #: Longer commands than the model was tuned on are left to the rules.
 LONGEST = 600
+#: Refusals of less than this probability are read again as goals, but for what guards somebody.
+SURE = 0.8
+GUARDED = ("hazard", "injection", "forbidden")
 
 
 @dataclass(frozen=True)
 class Written:
-    """What the model wrote, and how many tokens it read and wrote."""
+    """What the model wrote, and how many tokens it read and wrote.
+
+    Attributes:
+        sure: probability of its first token, which tells a goal, a question and a refusal apart.
+    """
 
     text: str
     prompt_tokens: int
     tokens: int
+    sure: float = 1.0
 
 
 class AnswerModel(Protocol):
@@ -61,8 +71,8 @@ class AnswerModel(Protocol):
         """For reports."""
         ...
 
-    def write(self, command: str, scene: SceneGraph) -> Written:
-        """The answer to a command in a scene."""
+    def write(self, command: str, scene: SceneGraph, goal: bool = False) -> Written:
+        """The answer to a command in a scene; or what goal it would be, if it had to be one."""
         ...
 
 
@@ -86,7 +96,7 @@ class TunedModel:
     def _server(self) -> Any:
         return start_server(bundled_weights(), self._threads, _CONTEXT, self._adapter)
 
-    def write(self, command: str, scene: SceneGraph) -> Written:
+    def write(self, command: str, scene: SceneGraph, goal: bool = False) -> Written:
         """Decode greedily under the scene's grammar.
 
         Raises:
@@ -95,7 +105,8 @@ class TunedModel:
         answer = self._server.handle_completions(
             {
                 "prompt": describe(scene) + prompt(command),
-                "grammar": grammar(scene, command),
+                "grammar": grammar(scene, command, goal),
+                "n_probs": 1,
                 "n_predict": _MOST_TOKENS,
                 "temperature": 0.0,
                 "cache_prompt": True,
@@ -103,9 +114,10 @@ class TunedModel:
         )
         if "choices" not in answer:
             raise InputError(f"The embedded model failed: {answer.get('message', answer)}.")
-        usage = answer["usage"]
-        text = str(answer["choices"][0]["text"]).strip()
-        return Written(text, usage["prompt_tokens"], usage["completion_tokens"])
+        usage, choice = answer["usage"], answer["choices"][0]
+        sure = math.exp(choice["logprobs"]["content"][0]["logprob"])
+        text = str(choice["text"]).strip()
+        return Written(text, usage["prompt_tokens"], usage["completion_tokens"], sure)
 
 
 @cache
@@ -123,12 +135,30 @@ def read(model: AnswerModel, command: str, scene: SceneGraph) -> tuple[Answer | 
     if not words_of(command) or len(normalised(command)) > LONGEST:
         return None, None
     written = model.write(command, scene)
+    answer = _checked(written, command, scene)
+    if _doubtful(written, answer):
+        again = model.write(command, scene, goal=True)
+        goal = _checked(again, command, scene)
+        if isinstance(goal, Goal) and not scene.holds(goal.formula()):
+            return goal, again
+    return answer, written
+
+
+def _checked(written: Written, command: str, scene: SceneGraph) -> Answer | None:
+    """What was written comes to; None where the checks do not admit it."""
     try:
         answer = settled(resolve(written.text, scene))
-        good = sound(answer, scene) and not strays(answer, command, scene) and not overlooked(answer, scene)
-        return (answer if good else None), written
     except InputError:  # cut off at the most tokens, or a name that reads as an answer's marks do
-        return None, written
+        return None
+    good = sound(answer, scene) and not strays(answer, command, scene) and not overlooked(answer, scene)
+    return answer if good else None
+
+
+def _doubtful(written: Written, answer: Answer | None) -> bool:
+    """Whether a refusal was written that does not hold, or that the model was not sure of."""
+    reason = written.text.removeprefix("refuse: ").split(" ", 1)[0]
+    refused = written.text.startswith("refuse: ") and reason not in GUARDED
+    return refused and (answer is None or written.sure < SURE)
 
 
 def settled(answer: Answer) -> Answer:

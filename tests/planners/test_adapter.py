@@ -13,7 +13,8 @@ from robot_skills.errors import InputError
 HEADS = (6, 2)
 
 
-def test_rows_change_places_and_come_back() -> None:
+def test_rows_change_places_as_llama_cpp_rotates_them_and_come_back() -> None:
+    """Six channels a head: the halves (0, 1, 2) and (3, 4, 5) become the pairs (0, 3), (1, 4), (2, 5)."""
     rows = np.arange(12.0, dtype=np.float32)[:, None]
     assert interleaved(rows, 2)[:, 0].tolist() == [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]
     assert np.array_equal(halved(interleaved(rows, 2), 2), rows)

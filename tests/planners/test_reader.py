@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 
-import numpy as np
 import pytest
 
-from planners.adapter import LAYERS, interleaved
 from planners.chat import chat_model
 from planners.compact import (
     Ask,
@@ -54,13 +52,14 @@ class Says:
 
     name = "says"
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, sure: float = 1.0, goal: str = "") -> None:
+        self.text, self.sure = text, sure
+        self.goal = goal or text
         self.asked = 0
 
-    def write(self, command: str, scene: SceneGraph) -> Written:
+    def write(self, command: str, scene: SceneGraph, goal: bool = False) -> Written:
         self.asked += 1
-        return Written(self.text, 10, 5)
+        return Written(self.goal if goal else self.text, 10, 5, self.sure)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +264,29 @@ def test_what_fails_the_checks_goes_to_the_rules(text: str, skills: Mapping[str,
     assert result.proposal.proposer == "scripted"
 
 
+@pytest.mark.parametrize(
+    ("text", "sure", "goal", "answer"),
+    [
+        ("refuse: skill yank", 0.5, "holding(yellow ball)", "holding(yellow ball)"),
+        ("refuse: skill yank", 0.95, "holding(yellow ball)", "refuse: skill yank"),
+        # It is possible, whatever the model makes of it
+        ("refuse: cannot holding(yellow ball)", 0.95, "holding(yellow ball)", "holding(yellow ball)"),
+        # What guards somebody stays; and so does what no sound goal takes the place of
+        ("refuse: hazard", 0.5, "holding(yellow ball)", "refuse: hazard"),
+        ("refuse: injection", 0.5, "holding(yellow ball)", "refuse: injection"),
+        ("refuse: skill yank", 0.5, "on(yellow ball, yellow ball)", "refuse: skill yank"),
+        ("refuse: skill yank", 0.5, "open(door)", "refuse: skill yank"),  # it is open
+        ("refuse: skill yank", 0.5, "holding(spoon)", "refuse: skill yank"),
+        ("ask: red block | blue block", 0.5, "holding(red block)", "ask: red block | blue block"),
+    ],
+)
+def test_a_refusal_in_doubt_is_read_again_as_a_goal(text: str, sure: float, goal: str, answer: str) -> None:
+    found, written = read(Says(text, sure, goal), "yank the ball", SCENE)
+    assert str(found) == answer
+    assert written is not None
+    assert written.text == answer
+
+
 def test_the_reader_is_not_asked_about_what_is_dangerous(skills: Mapping[str, Skill]) -> None:
     reader = Says("in(red block, drawer)")
     proposer = LanguageModelProposer(ScriptedModel(), reader=reader)
@@ -297,13 +319,6 @@ def test_the_rules_answer_where_they_know_more(command: str, written: str, goal:
 def test_rules_alone_when_asked_for() -> None:
     proposer = LanguageModelProposer(ScriptedModel(), reader="rules")
     assert proposer.propose("open the drawer", SCENE).proposer == "scripted"
-
-
-def test_query_rows_are_interleaved_as_llama_cpp_rotates_them() -> None:
-    """Two heads of four channels: the halves (0, 1) and (2, 3) become the pairs (0, 2) and (1, 3)."""
-    rows = np.arange(8, dtype=np.float32)[:, None]
-    assert interleaved(rows, 2)[:, 0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
-    assert len(set(LAYERS.values())) == 7
 
 
 needs_model = pytest.mark.skipif(
