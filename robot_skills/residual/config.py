@@ -204,9 +204,9 @@ class RefineConfig:
         steps: control steps of practice, those that fill the replay included.
         fill: episodes of the base alone before anything is learned.
         fill_noise: share of these that explore; the others show what the base does.
-        again: share of the episodes after these that begin from a start at which the last episode failed, one
-            drawn among all such (as prioritized level replay has it, Jiang et al. 2021); the others begin
-            anew. A skill that fails at 2 starts of 100 has little to learn from in the others.
+        again: share of the episodes after these that begin from a start at which the base failed in them,
+            without noise; one is drawn among all such. The others begin anew. A skill that fails at 2 starts
+            of 100 has little to learn from in the others.
         first_seed: of the practice; it goes on from there, below 900,000.
         evaluate_every: control steps between two evaluations of base and corrected skill on the same seeds.
         evaluate_episodes: of each; 0 evaluates at no time but the end.

@@ -104,7 +104,7 @@ class Refiner:
         self._seen: dict[str, list[EpisodeResult]] = {"base": [], "refined": []}
         self._awaited = 0  # episodes of an evaluation that are asked for, or will be, and have not come
         self._ordered = 0
-        self._failed: set[int] = set()  # starts whose last episode failed
+        self._failed: set[int] = set()  # starts at which the base failed, without noise
 
     def run(self, resume: bool = False) -> RefineResult:
         """Practise for as many steps as are asked for, and leave the best correction in the policy.
@@ -168,16 +168,19 @@ class Refiner:
                 continue
             number = self._ordered
             self._ordered += 1
-            fill = number < config.fill
-            share = config.fill_noise
-            explore = not fill or math.floor((number + 1) * share) > math.floor(number * share)
             yield Order(
                 number,
                 seed=self._start(number),
                 noise_seed=(config.seed, number, 1),
                 snapshot=self.learner.snapshot(),
-                explore=explore,
+                explore=self._explores(number),
             )
+
+    def _explores(self, number: int) -> bool:
+        """Whether an episode has noise: all that come after the filling, and a share of those."""
+        share = self.config.fill_noise
+        drawn = math.floor((number + 1) * share) > math.floor(number * share)
+        return number >= self.config.fill or drawn
 
     def _start(self, number: int) -> int:
         """The seed that an episode begins from."""
@@ -221,10 +224,10 @@ class Refiner:
         """Learn from an episode."""
         position, config = self._position, self.config
         before = position.steps
+        self._heard(position.episodes, trajectory)
         position.episodes += 1
         position.steps += len(trajectory)
         position.recent = [*position.recent, trajectory.success][-RECENT:]
-        self._heard(trajectory)
         metrics: Metrics = {}
         begins = not position.filled and position.episodes >= max(config.fill, 1)
         if not position.filled:
@@ -271,11 +274,9 @@ class Refiner:
         with self._timed("learning"):
             return self.learner.learn(self._replay, self.config.learner.warm_up, actor=False)
 
-    def _heard(self, trajectory: Trajectory) -> None:
-        """Remember whether the last episode from a start failed."""
-        if trajectory.success:
-            self._failed.discard(trajectory.seed)
-        else:
+    def _heard(self, number: int, trajectory: Trajectory) -> None:
+        """Remember where the base fails by itself: what noise spoils says nothing of a start."""
+        if not (trajectory.success or self._explores(number)):
             self._failed.add(trajectory.seed)
 
     def _add(self, trajectory: Trajectory) -> None:
@@ -380,8 +381,8 @@ class Refiner:
         if self._position.filled:
             for one in [*self._demonstrations, *trajectories[:done]]:
                 self._add(one)
-        for one in trajectories[:done]:
-            self._heard(one)
+        for number, one in enumerate(trajectories[:done]):
+            self._heard(number, one)
         self._kept = deque(trajectories[done:])
         self._ordered = len(trajectories)
 

@@ -78,19 +78,16 @@ def test_a_killed_run_goes_on_to_the_last_bit(
     assert_same(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_episodes_begin_again_where_one_failed_last(base: Path, demonstrations: Path, tmp_path: Path) -> None:
+def test_episodes_begin_again_where_the_base_failed(base: Path, demonstrations: Path, tmp_path: Path) -> None:
     config = short(fill=8, steps=500, again=1.0, evaluate_episodes=0)
     refine(tmp_path / "run", base, demonstrations, config)
     told = (tmp_path / "run" / FOLDER / "episodes.jsonl").read_text()
     rows = [json.loads(row) for row in told.splitlines()]
-    failed = set[int]()
-    for number, row in enumerate(rows):
-        if number >= config.fill and failed:
-            assert row["seed"] in failed
-        else:
-            assert row["seed"] == config.first_seed + number
-        failed = failed - {row["seed"]} if row["outcome"] == "succeeded" else failed | {row["seed"]}
-    assert any(row["seed"] != config.first_seed + number for number, row in enumerate(rows))
+    assert [row["seed"] for row in rows[:8]] == [config.first_seed + number for number in range(8)]
+    # Every second episode of the filling has noise: what fails there is no start to come back to.
+    failed = {row["seed"] for row in rows[:8:2] if row["outcome"] != "succeeded"}
+    assert failed
+    assert {row["seed"] for row in rows[8:]} <= failed
 
 
 def test_a_run_can_be_made_longer(base: Path, demonstrations: Path, tmp_path: Path) -> None:
