@@ -45,7 +45,7 @@ FIXTURES = ("drawer", "door", "button")
 #: Longer commands than the model was tuned on are left to the rules.
 LONGEST = 600
 #: Refusals of less than this probability are read again as goals, but for what guards somebody.
-SURE = 0.8
+SURE = 0.7
 GUARDED = ("hazard", "injection", "forbidden")
 
 
@@ -136,7 +136,7 @@ def read(model: AnswerModel, command: str, scene: SceneGraph) -> tuple[Answer | 
         return None, None
     written = model.write(command, scene)
     answer = _checked(written, command, scene)
-    if _doubtful(written, answer):
+    if _doubtful(written, answer, scene):
         again = model.write(command, scene, goal=True)
         goal = _checked(again, command, scene)
         if isinstance(goal, Goal) and not scene.holds(goal.formula()):
@@ -154,11 +154,17 @@ def _checked(written: Written, command: str, scene: SceneGraph) -> Answer | None
     return answer if good else None
 
 
-def _doubtful(written: Written, answer: Answer | None) -> bool:
-    """Whether a refusal was written that does not hold, or that the model was not sure of."""
-    reason = written.text.removeprefix("refuse: ").split(" ", 1)[0]
-    refused = written.text.startswith("refuse: ") and reason not in GUARDED
-    return refused and (answer is None or written.sure < SURE)
+def _doubtful(written: Written, answer: Answer | None, scene: SceneGraph) -> bool:
+    """Whether a refusal was written that does not hold, or that the model was not sure of.
+
+    What is called missing and is there is often refused for a wrong reason, and rightly: that is left to rules.
+    """
+    reason, _, about = written.text.removeprefix("refuse: ").partition(" ")
+    if not written.text.startswith("refuse: ") or reason in GUARDED:
+        return False
+    if answer is None:
+        return reason == CANNOT or not overlooked(Refuse(reason, about), scene)
+    return written.sure < SURE
 
 
 def settled(answer: Answer) -> Answer:

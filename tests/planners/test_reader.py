@@ -271,6 +271,7 @@ def test_what_fails_the_checks_goes_to_the_rules(text: str, skills: Mapping[str,
         ("refuse: skill yank", 0.95, "holding(yellow ball)", "refuse: skill yank"),
         # It is possible, whatever the model makes of it
         ("refuse: cannot holding(yellow ball)", 0.95, "holding(yellow ball)", "holding(yellow ball)"),
+        ("refuse: missing yellow ball", 0.5, "holding(yellow ball)", "None"),  # it is there: ask the rules
         # What guards somebody stays; and so does what no sound goal takes the place of
         ("refuse: hazard", 0.5, "holding(yellow ball)", "refuse: hazard"),
         ("refuse: injection", 0.5, "holding(yellow ball)", "refuse: injection"),
@@ -284,7 +285,7 @@ def test_a_refusal_in_doubt_is_read_again_as_a_goal(text: str, sure: float, goal
     found, written = read(Says(text, sure, goal), "yank the ball", SCENE)
     assert str(found) == answer
     assert written is not None
-    assert written.text == answer
+    assert found is None or written.text == answer
 
 
 def test_the_reader_is_not_asked_about_what_is_dangerous(skills: Mapping[str, Skill]) -> None:
