@@ -157,7 +157,7 @@ def _checked(written: Written, command: str, scene: SceneGraph) -> Answer | None
 def _doubtful(written: Written, answer: Answer | None, scene: SceneGraph) -> bool:
     """Whether a refusal was written that does not hold, or that the model was not sure of.
 
-    What is called missing and is there is often refused for a wrong reason, and rightly: that is left to rules.
+    What is called missing and is there is often refused for a wrong reason, and rightly: rules see to that.
     """
     reason, _, about = written.text.removeprefix("refuse: ").partition(" ")
     if not written.text.startswith("refuse: ") or reason in GUARDED:
