@@ -197,9 +197,17 @@ def run(args: argparse.Namespace) -> None:
 
 def reached(row: Mapping[str, Any], share: float) -> float:
     """Steps of the first of two evaluations in a row at or above a share; infinite: never."""
-    good = [count >= share * row["episodes"] for count in row["successes"]]
-    found = [step for step, now, after in zip(row["steps"], good, good[1:], strict=False) if now and after]
+    good = [count >= share * row["episodes"] for count in row.get("successes", ())]
+    steps = row.get("steps", ())
+    found = [step for step, now, after in zip(steps, good, good[1:], strict=False) if now and after]
     return found[0] if found else float("inf")
+
+
+def least_gain(row: Mapping[str, Any]) -> float:
+    """The lowest success while it practised, less the base's; of a run whose curve is lost it is noted."""
+    if "least" in row:
+        return float(row["least"])
+    return float((min(row["successes"]) - row["successes"][0]) / row["episodes"])
 
 
 def report(args: argparse.Namespace) -> None:
@@ -220,10 +228,7 @@ def report(args: argparse.Namespace) -> None:
                 continue
             count, total = sum(row["final"] for row in runs), 100 * len(runs)
             low, high = (100 * bound for bound in wilson_interval(count, total))
-            first = [row["successes"][0] / row["episodes"] for row in runs]
-            least = [
-                min(row["successes"]) / row["episodes"] - at for row, at in zip(runs, first, strict=True)
-            ]
+            least = min(map(least_gain, runs))
             lines.append(
                 [
                     task.removesuffix("-v3"),
@@ -235,7 +240,7 @@ def report(args: argparse.Namespace) -> None:
                     f"**{100 * count / total:.0f} %** ({low:.0f} to {high:.0f})",
                     " ".join(str(row["final"]) for row in runs),
                     " ".join(_steps(reached(row, 0.9)) for row in runs),
-                    f"{100 * min(least):+.0f}",
+                    f"{100 * least:+.0f}",
                     _minutes([spent[name, task, row["seed"]] for row in runs]),
                 ]
             )
@@ -270,7 +275,8 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Success from the validation starts over steps, a panel a task: mean of the seeds, and least to most."""
     from matplotlib.figure import Figure
 
-    shown = [task for task in TASKS if any(row["task"] == task and "steps" in row for row in rows)]
+    rows = [row for row in rows if "steps" in row]
+    shown = [task for task in TASKS if any(row["task"] == task for row in rows)]
     figure = Figure(figsize=(3.2 * len(shown), 3.2), layout="constrained")
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for panel, task in zip(panels, shown, strict=True):
