@@ -1,11 +1,12 @@
 """Held-out commands in ten groups, what should be refused, and what should be asked back.
 
-    python benchmarks/language_suite.py [--reader tuned|rules] [--planner embedded|openai] [--only GROUP ...]
+    python benchmarks/language_suite.py [--reader tuned|rules|raw|retrieval] [--only GROUP ...]
 
 The commands of `language_suite.yaml` were written without sight of the planner; its head says what is right.
 A goal is right when it says the same as the expected formula, by truth tables, `closed` being the opposite of
 `open`; where the command leaves a choice ("two of the balls"), the choice of one is right too, and counted
-apart. The last row is what the checks of the reader of rules find without a model.
+apart. The last row is what the checks of the reader of rules find without a model. "raw" is the embedded
+model untuned, under the same grammar, and "retrieval" the answer to the nearest command of the phrasing.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from typing import Any
 
 import yaml
 from planning_goals import HERE, Case, checks_alone, make_scene
+from reading_baselines import NearestCommand, Plain, RawModel
 from report import write_report
 
-from planners.chat import chat_model
+from planners.chat import ChatModel, chat_model
 from planners.planner import Planner, PlanResult
-from planners.proposer import LanguageModelProposer
+from planners.proposer import GoalProposer, LanguageModelProposer
 from planners.reader import ADAPTER, TunedModel
 from robot_skills.library import SkillLibrary
 from robot_skills.logic import And, Atom, Formula, Not, Or, atoms, holds, parse
@@ -194,12 +196,21 @@ def said(result: PlanResult) -> str:
     return f"asked ({result.question})" if result.question is not None else str(result.goal)
 
 
+def proposer_of(reader: str, adapter: Path, model: ChatModel) -> GoalProposer:
+    """Whose reading is judged."""
+    if reader == "raw":
+        return Plain(RawModel())
+    if reader == "retrieval":
+        return Plain(NearestCommand())
+    return LanguageModelProposer(model, reader=TunedModel(adapter) if reader == "tuned" else "rules")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cases", type=Path, default=HERE / "language_suite.yaml")
-    parser.add_argument("--reader", choices=("tuned", "rules"), default="tuned")
+    parser.add_argument("--reader", choices=("tuned", "rules", "raw", "retrieval"), default="tuned")
     parser.add_argument("--adapter", type=Path, default=ADAPTER, help="of the tuned reader")
     parser.add_argument("--planner", default="embedded")
     parser.add_argument("--model")
@@ -212,8 +223,7 @@ def main() -> None:
     cases = [case for case in load(args.cases) if not args.only or case.group in args.only]
     model = chat_model(args.planner, args.model, args.base_url)
     skills = SkillLibrary.open().skills
-    reader = TunedModel(args.adapter) if args.reader == "tuned" else "rules"
-    planner = Planner(skills, LanguageModelProposer(model, reader=reader))
+    planner = Planner(skills, proposer_of(args.reader, args.adapter, model))
     planner.plan(cases[0].command, cases[0].scene)  # loads the models
     groups: dict[str, Tally] = {}
     alone = Tally()
@@ -262,7 +272,7 @@ def table(groups: dict[str, Tally], alone: Tally, args: argparse.Namespace, mode
     if alone.of:
         rows.append(["all goals, the checks alone", *alone.cells(), ""])
     write_report(
-        args.cases.stem + "_rules" * (args.reader == "rules"),
+        args.cases.stem + f"_{args.reader}" * (args.reader != "tuned"),
         f"Commands never seen, group by group: reader {args.reader}",
         [
             "group",
