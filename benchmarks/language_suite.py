@@ -1,6 +1,7 @@
 """Held-out commands in ten groups, what should be refused, and what should be asked back.
 
     python benchmarks/language_suite.py [--reader tuned|rules|raw|retrieval] [--only GROUP ...]
+        [--planner embedded|openai]
 
 The commands of `language_suite.yaml` were written without sight of the planner; its head says what is right.
 A goal is right when it says the same as the expected formula, by truth tables, `closed` being the opposite of
@@ -21,7 +22,7 @@ from typing import Any
 
 import yaml
 from planning_goals import HERE, Case, checks_alone, make_scene
-from reading_baselines import NearestCommand, Plain, RawModel
+from reading_baselines import NearestCommand, Plain
 from report import write_report
 
 from planners.chat import ChatModel, chat_model
@@ -199,7 +200,7 @@ def said(result: PlanResult) -> str:
 def proposer_of(reader: str, adapter: Path, model: ChatModel) -> GoalProposer:
     """Whose reading is judged."""
     if reader == "raw":
-        return Plain(RawModel())
+        return Plain(TunedModel(adapter=None))
     if reader == "retrieval":
         return Plain(NearestCommand())
     return LanguageModelProposer(model, reader=TunedModel(adapter) if reader == "tuned" else "rules")
@@ -242,7 +243,7 @@ def main() -> None:
             count(alone, case, checks_alone)
         print(f"\r{number} of {len(cases)}", end="", flush=True)
     print()
-    table(groups, alone, args, model.name)
+    table(groups, alone, args, NearestCommand.name if args.reader == "retrieval" else model.name)
     if args.show:
         print(*(line for tally in groups.values() for line in tally.wrong), sep="\n")
 

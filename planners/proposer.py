@@ -121,10 +121,10 @@ class LanguageModelProposer:
         if answer is None:
             ruled = self._by_rules(command, scene)
             barred = None if _possible(ruled.goal, scene) else unfitting(written, command, scene)
-            return _answered(barred, written, scene, self._reader.name) if barred else ruled
+            return answered(barred, written, scene, self._reader.name) if barred else ruled
         if follows_rules(command) and falls_short(answer, command, scene):
             return self._by_rules(command, scene)
-        return _answered(answer, written, scene, self._reader.name)
+        return answered(answer, written, scene, self._reader.name)
 
     def _by_rules(self, command: str, scene: SceneGraph) -> Proposal:
         reading = read_command(command, scene)
@@ -192,8 +192,8 @@ def _of_fixture(part: Formula) -> bool:
     return all(atom.predicate in ("open", "closed", "pressed") for atom in atoms(part))
 
 
-def _answered(answer: Answer, written: Written, scene: SceneGraph, name: str) -> Proposal:
-    """A proposal of what the fine-tuned reader answered."""
+def answered(answer: Answer, written: Written, scene: SceneGraph, name: str) -> Proposal:
+    """A proposal of what a reader answered, in words."""
     goal = answer.formula() if isinstance(answer, Goal) else None
     question = tuned.question_for(answer.options, scene) if isinstance(answer, Ask) else None
     refused = None if isinstance(answer, Goal | Ask) else tuned.refusal_for(answer, scene)

@@ -80,17 +80,18 @@ class TunedModel:
     """The embedded model with the adapter that `planners.finetune` made.
 
     Args:
-        adapter: a LoRA in GGUF.
+        adapter: a LoRA in GGUF; None: the model as it comes, for comparison.
         threads: for llama.cpp; by default as many as there are idle processors.
     """
 
-    def __init__(self, adapter: Path = ADAPTER, threads: int | None = None) -> None:
+    def __init__(self, adapter: Path | None = ADAPTER, threads: int | None = None) -> None:
         self._adapter, self._threads = adapter, threads or idle_processors()
 
     @property
     def name(self) -> str:
         """The model and the adapter, for reports."""
-        return f"embedded {bundled_weights().stem} with {self._adapter.name}"
+        tuned = f" with {self._adapter.name}" if self._adapter else ""
+        return f"embedded {bundled_weights().stem}{tuned}"
 
     @cached_property
     def _server(self) -> Any:
