@@ -24,6 +24,7 @@ LEARNER_BOUNDS = {
     **dict.fromkeys(("n_step", "batch_size", "subset", "actor_every"), (1, UNBOUNDED)),
     **dict.fromkeys(("updates", "warm_up"), (0, UNBOUNDED)),
     **dict.fromkeys(("learning_rate", "actor_learning_rate", "trust", "gradient_clip"), (0, UNBOUNDED)),
+    "doubt": (0, UNBOUNDED),
     **dict.fromkeys(("gamma", "tau", "demonstrations", "noise", "gripper_noise", "memory"), (0, 1)),
     "smoothing": (0, 1),
 }
@@ -117,7 +118,7 @@ class ResidualConfig:
     features: int = 128
     whitening: float = 0.05
     width: int = 128
-    heads: int = 3
+    heads: int = 6
     gate: Gate = field(default_factory=lambda: Gate("advantage"))
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
@@ -136,7 +137,7 @@ class ResidualConfig:
 
 @dataclass(frozen=True)
 class LearnerConfig:
-    """How the correction is learned: TD3 (Fujimoto et al. 2018) with REDQ's critics (Chen et al. 2021).
+    """How the correction is learned: TD3 (Fujimoto et al. 2018) with critics in numbers (REDQ, MSG).
 
     Attributes:
         n_step: rewards that are summed before the critics' own estimate counts; more carry a sparse reward
@@ -149,7 +150,12 @@ class LearnerConfig:
             (DAWN).
         learning_rate, actor_learning_rate: Adam's.
         tau: of the target critics.
-        subset: critics whose smallest estimate is the target, drawn anew for each update (REDQ).
+        apart: whether each head has batches and targets of its own, of `batch_size` transitions. Heads that
+            learn from the same differ only in what they began with, and say little of what they know.
+        subset: heads whose smallest estimate is a target, drawn anew for each update (REDQ); of heads that
+            learn apart each one's own is among them.
+        doubt: deviations between the heads that are taken off each number of a slope before the actor
+            follows it. More is slower, and leaves the base alone until more was tried.
         demonstrations: share of a batch that comes from demonstrations (RLPD's symmetric sampling has .5).
         trust: weight of the squared correction, in bounds, beside a Q divided by its mean size (TD3+BC and
             DICE-RL): how much better an action has to be to be worth leaving the base.
@@ -161,23 +167,22 @@ class LearnerConfig:
             that is drawn anew each step moves the hand by nothing: .8 keeps it for five steps, .9 for ten.
         smoothing: noise on the next action in targets, as a share of the bound.
         normalise: whether critics have layer norm; without it is an ablation.
-        gated_targets: whether targets follow the gate as the skill does when it is used: the base's next
-            action where the critics do not trust the correction. What is valued is then what is played, and
-            the base is always to be had (IBRL finds this what matters most). No gate: no difference.
         bootstrap: whether the value of what would have come after a time limit counts; false takes the limit
             as the end of the task.
     """
 
     n_step: int = 5
     gamma: float = 0.985
-    batch_size: int = 256
+    batch_size: int = 128
     updates: float = 2.0
     actor_every: int = 2
     warm_up: int = 4000
     learning_rate: float = 3e-4
     actor_learning_rate: float = 3e-4
     tau: float = 0.01
+    apart: bool = True
     subset: int = 2
+    doubt: float = 0.5
     demonstrations: float = 0.25
     trust: float = 0.05
     clip_targets: bool = True
@@ -187,7 +192,6 @@ class LearnerConfig:
     memory: float = 0.8
     smoothing: float = 0.1
     normalise: bool = True
-    gated_targets: bool = False
     bootstrap: bool = True
 
     def __post_init__(self) -> None:

@@ -1,11 +1,14 @@
 """The update: critics on targets over n steps, the actor on the critics within a trust region.
 
-    y      = clip(r_n + discount * min over a random subset of heads Q'(s', a'), 0, 1)
-    critic   mean over heads of mean (Q_k - y)^2: every head has its own error
-    actor    -mean Q(s, a_base + bound * u) / mean |Q| + trust * mean |u|^2
+    y_k    = clip(r_n + discount * min of head k and of others drawn Q'(s', a'), 0, 1)
+    critic   mean over heads of mean (Q_k - y_k)^2: every head has its own error, on its own batch
+    actor    -g . u / mean |Q| + trust * |u|^2,   g: what the heads agree on of dQ_k/du
 
-TD3 (Fujimoto et al. 2018), the subset of REDQ (Chen et al. 2021), Q divided by its size as TD3+BC (Fujimoto
-and Gu 2021) and DICE-RL have it, here against the distance from the base.
+TD3 (Fujimoto et al. 2018) with critics that learn apart, so that they differ where the data leave a value
+open (MSG, Ghasemipour et al. 2022, arXiv 2205.13703); Q divided by its size as TD3+BC (Fujimoto and Gu 2021)
+and DICE-RL have it, here against the distance from the base. Of a slope's numbers the heads agree on
+sign(mean) * max(|mean| - doubt * deviation, 0): before anything was tried most of a slope is chance, and a
+correction that follows it ruins the base.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ from robot_skills.residual.replay import Batch, Replay, Trajectory
 from robot_skills.robot import Float
 
 Metrics = dict[str, float]
+
+#: Transitions for an update of the actor, of those that the critics have just learned from.
+ACTOR_ROWS = 256
 
 
 class Learner:
@@ -80,14 +86,15 @@ class Learner:
         """
         config, parts = self.config, dict[str, list[Tensor]]()
         done = 0
+        rows = config.batch_size * (self.policy.critics.heads if config.apart else 1)
         while done < updates:
             group = min(config.actor_every, updates - done)
-            batch = replay.sample(config.batch_size * group, config.demonstrations, self._generator)
+            batch = replay.sample(rows * group, config.demonstrations, self._generator)
             order = torch.randperm(len(batch.reward), generator=self._generator)
             batch = self.view(Batch(*(column[order] for column in batch)))
             logged = self._update_critics(batch, group)
             if actor:
-                logged |= self._update_actor(_part(batch, slice(0, config.batch_size)))
+                logged |= self._update_actor(_part(batch, slice(0, ACTOR_ROWS)))
             for name, value in logged.items():
                 parts.setdefault(name, []).append(value)
             done += group
@@ -103,14 +110,17 @@ class Learner:
 
     def _update_critics(self, batch: Batch, group: int) -> dict[str, Tensor]:
         config, critics = self.config, self.policy.critics
+        # (H, rows) where heads learn apart, else (1, rows)
+        given = critics.heads if config.apart else 1
+        batch = Batch(*(column.view(given, -1, *column.shape[1:]) for column in batch))
         targets = self._targets(batch)
-        size, losses = len(targets) // group, []
+        size, losses = targets.shape[1] // group, []
         distance = self._distance(batch.base, batch.action)
         told = self._scaled(batch.action)
         for k in range(group):
             rows = slice(k * size, (k + 1) * size)
-            values = critics(batch.inputs[rows], told[rows], distance[rows])
-            loss = (values - targets[rows]).square().mean(1).sum()
+            values = critics(batch.inputs[:, rows], told[:, rows], distance[:, rows])
+            loss = (values - targets[:, rows]).square().mean(1).sum()
             self._critic_optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(critics.parameters(), config.gradient_clip)
@@ -118,59 +128,63 @@ class Learner:
             with torch.no_grad():
                 torch._foreach_lerp_(list(self.target.parameters()), list(critics.parameters()), config.tau)
             losses.append(loss.detach() / critics.heads)
-        found = values.detach()
         return {
             "critic_loss": torch.stack(losses).mean(),
-            "q": found.mean(),
-            "disagreement": found.std(0).mean(),
+            "q": values.detach().mean(),
             "target": targets.mean(),
         }
 
     @torch.no_grad()
     def _targets(self, batch: Batch) -> Tensor:
-        """(B,) what the critics should say."""
+        """What the critics should say of a batch (G, N): (G, N); G is the number of heads, or 1."""
         config = self.config
         u = self.policy.actor(batch.next_inputs)
         if config.smoothing:
             noise = torch.randn(u.shape, generator=self._generator) * config.smoothing
             u = (u + noise.clamp(-2 * config.smoothing, 2 * config.smoothing)).clamp(-1, 1)
-        action = self._moved(batch.next_base, u)
-        heads = torch.randperm(self.target.heads, generator=self._generator)[: config.subset]
-        if self.config.gated_targets and self.policy.config.gate.kind != "none":
-            following = self._trusted(batch, action)[heads]
-        else:
-            following = self._target_values(batch, action, heads)
-        targets: Tensor = batch.reward + batch.discount * following.min(0).values
-        return targets.clamp(0, 1) if config.clip_targets else targets
+        return self._bootstrapped(batch, self._least(batch, self._moved(batch.next_base, u), self._drawn()))
 
-    def _target_values(self, batch: Batch, action: Tensor, heads: Tensor | None = None) -> Tensor:
-        """What the target critics (H, B) say of next actions."""
-        distance = self._distance(batch.next_base, action)
-        values: Tensor = self.target(batch.next_inputs, self._scaled(action), distance, heads)
-        return values
+    def _bootstrapped(self, batch: Batch, following: Tensor) -> Tensor:
+        """Rewards and what follows them."""
+        targets: Tensor = batch.reward + batch.discount * following
+        return targets.clamp(0, 1) if self.config.clip_targets else targets
 
-    def _trusted(self, batch: Batch, action: Tensor) -> Tensor:
-        """The values (H, B) of what the gate lets through: the next correction, or the base's next action."""
-        gate, still = self.policy.config.gate, self._moved(batch.next_base, torch.zeros_like(action))
-        base, corrected = self._target_values(batch, still), self._target_values(batch, action)
-        advantage = corrected - base
-        trusted = advantage.mean(0) - gate.doubt * advantage.std(0, correction=0) > gate.margin
-        return torch.where(trusted, corrected, base)
+    def _drawn(self) -> list[Tensor]:
+        """Heads (G,) of which the smallest estimates count, `subset` times.
+
+        Heads that learn apart: the first is each one's own. Otherwise those are drawn that all learn from.
+        """
+        heads, subset = self.target.heads, self.config.subset
+        order = torch.randperm(heads, generator=self._generator)
+        if not self.config.apart:
+            return [order[k : k + 1] for k in range(min(subset, heads))]
+        shifts = [0, *(int(shift) for shift in order if shift)][:subset]
+        return [(torch.arange(heads) + shift) % heads for shift in shifts]
+
+    def _least(self, batch: Batch, action: Tensor, drawn: list[Tensor]) -> Tensor:
+        """The smallest that target critics say of next actions (G, N, A): (G, N)."""
+        told, distance = self._scaled(action), self._distance(batch.next_base, action)
+        values = [self.target(batch.next_inputs, told, distance, heads) for heads in drawn]
+        return torch.stack(values).amin(0)
 
     def _update_actor(self, batch: Batch) -> dict[str, Tensor]:
         config, policy = self.config, self.policy
         u = policy.actor(batch.inputs)
-        tried = u.detach().requires_grad_()
+        tried = u.detach().expand(policy.critics.heads, *u.shape).clone().requires_grad_()
         action = self._moved(batch.base, tried)
         values = policy.critics(batch.inputs, self._scaled(action), self._distance(batch.base, action))
-        (slope,) = torch.autograd.grad(values.mean(0).sum(), tried)
+        (slopes,) = torch.autograd.grad(values.sum(), tried)
+        mean, deviation = slopes.mean(0), slopes.std(0, correction=0)
+        slope = mean.sign() * (mean.abs() - config.doubt * deviation).clamp_min(0)
         found, size = u.detach(), values.detach().abs().mean().clamp_min(1e-3)
         self._actor_optimizer.zero_grad()
         u.backward((2 * config.trust * found - slope / size) / len(u))
         torch.nn.utils.clip_grad_norm_(policy.actor.parameters(), config.gradient_clip)
         self._actor_optimizer.step()
         return {
-            "slope": slope.norm(dim=1).mean(),
+            "disagreement": values.detach().std(0).mean(),
+            "slope": mean.norm(dim=1).mean(),
+            "agreed": slope.norm(dim=1).mean() / mean.norm(dim=1).mean().clamp_min(1e-9),
             "correction": found.abs().mean(),
             "saturated": (found.abs() > 0.95).float().mean(),
         }

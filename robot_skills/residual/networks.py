@@ -65,13 +65,18 @@ class Critics(nn.Module):
         self.last_bias = nn.Parameter(torch.zeros(heads, 1, 1))
 
     def forward(self, x: Tensor, action: Tensor, distance: Tensor, some: Tensor | None = None) -> Tensor:
-        """The values of every head, or of some."""
-        told = torch.cat([x, action, distance.clamp(-FARTHEST, FARTHEST)], dim=-1)
+        """The values (H, B) of every head, or of some (h,).
+
+        Inputs, actions and distances are (B, ...), the same for all heads, or (h, B, ...), each head's own.
+        """
         parts = tuple(self.parameters())
         first, first_bias, second, second_bias, last, last_bias = (
             parts if some is None else [part[some] for part in parts]
         )
-        hidden = self._activate(torch.baddbmm(first_bias, told.expand(len(first), *told.shape), first))
+        shape = (len(first), action.shape[-2], -1)
+        given = (x, action, distance.clamp(-FARTHEST, FARTHEST))
+        told = torch.cat([part.expand(shape) for part in given], dim=-1)
+        hidden = self._activate(torch.baddbmm(first_bias, told, first))
         hidden = self._activate(torch.baddbmm(second_bias, hidden, second))
         return torch.baddbmm(last_bias, hidden, last).squeeze(-1)
 

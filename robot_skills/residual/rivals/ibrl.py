@@ -68,17 +68,10 @@ class Ibrl(Rlpd):
     @torch.no_grad()
     def _targets(self, batch: Batch) -> Tensor:
         """The better of the two proposals counts; the base's action is what the transition holds of it."""
-        heads = torch.randperm(self.target.heads, generator=self._generator)[: self.config.subset]
-        u = self.policy.actor(batch.next_inputs)
-        values = [
-            self.target(
-                batch.next_inputs, self._scaled(action), self._distance(batch.next_base, action), heads
-            )
-            for action in (self._moved(batch.next_base, u), self._proposed)
-        ]
-        following = torch.maximum(values[0].min(0).values, values[1].min(0).values)
-        targets = batch.reward + batch.discount * following
-        return targets.clamp(0, 1) if self.config.clip_targets else targets
+        drawn, u = self._drawn(), self.policy.actor(batch.next_inputs)
+        proposed = self._proposed.view_as(batch.next_base)
+        values = [self._least(batch, action, drawn) for action in (self._moved(batch.next_base, u), proposed)]
+        return self._bootstrapped(batch, torch.maximum(*values))
 
     def view(self, batch: Batch) -> Batch:
         """As `Rlpd`, the base's next actions kept aside."""

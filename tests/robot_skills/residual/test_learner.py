@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from robot_skills.policies.registry import load_policy
-from robot_skills.residual.config import Gate, LearnerConfig, ResidualConfig
+from robot_skills.residual.config import LearnerConfig, ResidualConfig
 from robot_skills.residual.learner import Learner
 from robot_skills.residual.policy import ResidualPolicy
-from robot_skills.residual.replay import BASE, DEMONSTRATION, Trajectory
+from robot_skills.residual.replay import BASE, DEMONSTRATION, Batch, Trajectory
 from tests.robot_skills.residual.toy import LEARNER, RESIDUAL, SPACE
 
 
@@ -130,27 +130,54 @@ def test_the_actor_goes_where_success_was(base: Path) -> None:
     assert 0 <= metrics["saturated"] <= 1
 
 
-def test_targets_follow_the_gate_where_they_are_told_to(base: Path) -> None:
-    """The base's next action counts where the critics do not trust the correction, in every head alike."""
-    config = dataclasses.replace(LEARNER, smoothing=0.0, gated_targets=True, clip_targets=False, subset=3)
+def test_heads_that_learn_apart_have_batches_and_targets_of_their_own(base: Path) -> None:
+    """Each head's target is the smaller of its own and another's estimate, on the head's own rows."""
     found = {}
-    for kind in ("none", "advantage"):
-        one = learner(base, config, gate=Gate(kind, doubt=0.0))  # type: ignore[arg-type]
-        torch.manual_seed(3)
-        torch.nn.init.normal_(one.policy.actor.last.weight)
+    for subset in (1, 2):
+        config = dataclasses.replace(LEARNER, smoothing=0.0, clip_targets=False, subset=subset)
+        one = learner(base, config)
         replay = filled(
             one, [episode(one.policy.layout.size, 9, False, over=False, seed=k) for k in range(4)]
         )
-        batch = replay.sample(64, 0.0, torch.Generator().manual_seed(1))
-        u = one.policy.actor(batch.next_inputs)
+        rows = replay.sample(64 * one.target.heads, 0.0, torch.Generator().manual_seed(1))
+        batch = Batch(*(column.unflatten(0, (one.target.heads, -1)) for column in rows))
+        targets = one._targets(batch)
+        assert targets.shape == (one.target.heads, 64)
         with torch.no_grad():
-            values = [one._target_values(batch, one._moved(batch.next_base, move)) for move in (0 * u, u)]
-            found[kind] = one._targets(batch) / batch.discount
-        better = values[1].mean(0) > values[0].mean(0)
-        chosen = torch.where(better, values[1], values[0]) if kind == "advantage" else values[1]
-        assert 0 < better.float().mean() < 1
-        assert torch.allclose(found[kind], chosen.min(0).values, atol=1e-6)
-    assert not torch.allclose(found["none"], found["advantage"])
+            action = one._moved(rows.next_base, one.policy.actor(rows.next_inputs))
+            told, distance = one._scaled(action), one._distance(rows.next_base, action)
+            every = one.target(rows.next_inputs, told, distance) * rows.discount  # every head on every row
+        every = every.unflatten(1, (one.target.heads, -1))
+        own = torch.stack([every[head, head] for head in range(one.target.heads)])
+        found[subset] = targets
+        if subset == 1:
+            assert torch.allclose(targets, own, atol=1e-6)
+        else:
+            pairs = [
+                torch.stack([own[k], every[(k + shift) % 3, k]]).amin(0) for k in range(3) for shift in (1, 2)
+            ]
+            near = [torch.isclose(targets[k // 2], pair, atol=1e-6).all() for k, pair in enumerate(pairs)]
+            assert sum(near) >= one.target.heads
+    assert (found[2] <= found[1] + 1e-6).all()
+    assert not torch.allclose(found[1], found[2])
+
+
+def test_a_slope_counts_as_far_as_the_heads_agree(base: Path) -> None:
+    """With more doubt the correction moves less, and where the heads contradict each other not at all."""
+    moved = {}
+    for doubt in (0.0, 1.0, 1e6):
+        one = learner(base, dataclasses.replace(LEARNER, doubt=doubt, trust=0.0))
+        size = one.policy.layout.size
+        replay = filled(one, [episode(size, 6, k % 2 == 0, move=0.2 * (-1) ** k, seed=k) for k in range(12)])
+        one.learn(replay, 60, actor=False)
+        metrics = one.learn(replay, 1)
+        moved[doubt] = metrics["agreed"]
+        if doubt == 1e6:
+            assert metrics["slope"] > 0
+            assert torch.equal(one.policy.actor.last.weight, torch.zeros_like(one.policy.actor.last.weight))
+    assert moved[0.0] == pytest.approx(1)
+    assert 0 < moved[1.0] < 1
+    assert moved[1e6] == 0
 
 
 def test_trust_keeps_the_correction_small(base: Path) -> None:
