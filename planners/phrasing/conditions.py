@@ -222,7 +222,7 @@ def _clear(speaker: Speaker) -> Condition | None:
     if not places:
         return None
     place = speaker.rng.choice(places)
-    above = [fact.args[0] for fact in speaker.scene.facts if fact.predicate == "on" and fact.args[1] == place]
+    above = sorted(f.args[0] for f in speaker.scene.facts if f.predicate == "on" and f.args[1] == place)
     words = {"Y": speaker.one(place)}
     it = f"thing on {speaker.text(place)}"
     found = _either("occupied", "free", f"there({it})", words, bool(above))

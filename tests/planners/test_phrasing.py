@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -66,6 +69,31 @@ def test_the_same_seed_gives_the_same_commands() -> None:
     assert [each.command for each in write_triples(seed=8, scenes=1, each=10)] != [
         each.command for each in again[:10]
     ]
+
+
+def test_other_processes_write_the_same_commands() -> None:
+    """The order of a set, which differs with the process's hash seed, decides nothing."""
+    program = (
+        "import random\n"
+        "from planners.phrasing.scenes import sample_scene\n"
+        "from planners.phrasing.triples import scene_triples\n"
+        "for number in (3, 87):\n"
+        "    rng = random.Random(f'500:{number}:False')\n"
+        "    for triple in scene_triples(rng, sample_scene(rng), 20):\n"
+        "        print(triple.command, triple.form)\n"
+    )
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "3")
+    ]
+    assert printed[0] == printed[1]
+    assert len(printed[0].splitlines()) == 40
 
 
 def test_hardly_a_command_is_written_twice() -> None:

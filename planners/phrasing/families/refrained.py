@@ -106,13 +106,13 @@ def stack_left(author: Author) -> _Written:
     if not stacked or not rest or step is None or words is None or {*step.groups[1].names} & {*stacked}:
         return None
     tops = sum(tier(name, author.scene) == "top" for name in stacked)
-    kinds = {author.scene.entity(name).kind for name in stacked}
+    kinds = sorted({author.scene.entity(name).kind for name in stacked})
     pair = len(stacked) == 2 and len(kinds) == 1 and author.rng.random() < 0.5
     if not pair and tops > 1:
         return None
     item = Literal(step.predicate, (Group(rest), step.groups[1]))
     author.mean(item.groups[0], "all thing but all thing in tower")
-    words["K"] = author.speaker.word(f"{kinds.pop()}s")
+    words["K"] = author.speaker.word(f"{kinds[0]}s")
     return _written(author, "pair_left" if pair else "stack_left", words, (item,))
 
 
