@@ -86,23 +86,16 @@ def stir(policy: ResidualPolicy) -> None:
 OPEN = {"gate": {"kind": "none"}}
 #: Rivals are what they are at the end, and are not taken back.
 LAST = {"rollback": 1.0, "keep": "last"}
-#: Heads that share batches and targets (REDQ), as the rivals have them.
-SHARED = {"apart": False, "batch_size": 256}
-WHOLE = {"bound": 1.0, "gripper_bound": 1.0, "heads": 3, **OPEN}
+WHOLE = {"bound": 1.0, "gripper_bound": 1.0, **OPEN}
 METHODS: Mapping[str, Method] = {
     "ours": Method("residual, ours"),
     "no gate": Method("ours, the correction always played", policy={"gate": {"kind": "none"}}),
-    "rlpd": Method(
-        "RLPD: no base", WHOLE, {"demonstrations": 0.5, "trust": 0.0, **SHARED}, {"fill": 5, **LAST}, Rlpd
-    ),
-    "ibrl": Method(
-        "IBRL: base or actor, by Q", WHOLE, {"demonstrations": 0.5, "trust": 0.0, **SHARED}, LAST, Ibrl
-    ),
+    "rlpd": Method("RLPD: no base", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, {"fill": 5, **LAST}, Rlpd),
+    "ibrl": Method("IBRL: base or actor, by Q", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, LAST, Ibrl),
     "resfit": Method(
         "residual as ResFiT has it",
-        {"bound": 0.1, "gripper_bound": 0.1, "coming": 1, "whitening": 1.0, "heads": 3, **OPEN},
+        {"bound": 0.1, "gripper_bound": 0.1, "coming": 1, "whitening": 1.0, **OPEN},
         {
-            **SHARED,
             **{"n_step": 3, "gamma": 0.99, "tau": 0.005, "trust": 0.0, "demonstrations": 0.5},
             **{"noise": 0.5, "gripper_noise": 0.5, "memory": 0.0, "smoothing": 0.5},
             **{"actor_learning_rate": 1e-6, "learning_rate": 1e-4},
@@ -116,7 +109,11 @@ METHODS: Mapping[str, Method] = {
     "no zero start": Method("ours, from a correction that is not 0", prepare=stir),
     "no base roll-outs": Method("ours, without base roll-outs first", refine={"fill": 1}),
     "no layer norm": Method("ours, critics without layer norm", learner={"normalise": False}),
-    "heads together": Method("ours, heads that share their targets", policy={"heads": 3}, learner=SHARED),
+    "careful": Method(
+        "ours, careful: six heads apart, what they agree on",
+        policy={"heads": 6},
+        learner={"apart": True, "doubt": 0.5, "batch_size": 128},
+    ),
     "no trust region": Method("ours, leaving the base costs nothing", learner={"trust": 0.0}),
     "n-step 1": Method("ours, one reward at a time", learner={"n_step": 1}),
     "no whitening": Method("ours, inputs as they are", policy={"whitening": 1.0}),

@@ -1,14 +1,13 @@
 """The update: critics on targets over n steps, the actor on the critics within a trust region.
 
-    y_k    = clip(r_n + discount * min of head k and of others drawn Q'(s', a'), 0, 1)
-    critic   mean over heads of mean (Q_k - y_k)^2: every head has its own error, on its own batch
+    y      = clip(r_n + discount * min over some heads Q'(s', a'), 0, 1)
+    critic   mean over heads of mean (Q_k - y_k)^2: every head has its own error
     actor    -g . u / mean |Q| + trust * |u|^2,   g: what the heads agree on of dQ_k/du
 
-TD3 (Fujimoto et al. 2018) with critics that learn apart, so that they differ where the data leave a value
-open (MSG, Ghasemipour et al. 2022, arXiv 2205.13703); Q divided by its size as TD3+BC (Fujimoto and Gu 2021)
-and DICE-RL have it, here against the distance from the base. Of a slope's numbers the heads agree on
-sign(mean) * max(|mean| - doubt * deviation, 0): before anything was tried most of a slope is chance, and a
-correction that follows it ruins the base.
+TD3 (Fujimoto et al. 2018), the subset of REDQ (Chen et al. 2021), Q divided by its size as TD3+BC (Fujimoto
+and Gu 2021) and DICE-RL have it, here against the distance from the base. Heads share batches and targets, or
+learn apart, so that they differ where the data leave a value open (MSG, Ghasemipour et al. 2022, arXiv
+2205.13703). Of a slope's numbers the heads agree on sign(mean) * max(|mean| - doubt * deviation, 0).
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def test_heads_that_learn_apart_have_batches_and_targets_of_their_own(base: Path
     """Each head's target is the smaller of its own and another's estimate, on the head's own rows."""
     found = {}
     for subset in (1, 2):
-        config = dataclasses.replace(LEARNER, smoothing=0.0, clip_targets=False, subset=subset)
+        config = dataclasses.replace(LEARNER, apart=True, smoothing=0.0, clip_targets=False, subset=subset)
         one = learner(base, config)
         replay = filled(
             one, [episode(one.policy.layout.size, 9, False, over=False, seed=k) for k in range(4)]
@@ -192,9 +192,10 @@ def test_trust_keeps_the_correction_small(base: Path) -> None:
     assert sizes[1] < sizes[0] / 2
 
 
-def test_learning_goes_on_from_a_state_to_the_last_bit(base: Path) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_learning_goes_on_from_a_state_to_the_last_bit(base: Path, apart: bool) -> None:
     def begin() -> tuple[Learner, object]:
-        one = learner(base)
+        one = learner(base, dataclasses.replace(LEARNER, apart=apart))
         size = one.policy.layout.size
         episodes = [episode(size, 6, k % 2 == 0, move=0.1 * k - 0.3, seed=k) for k in range(6)]
         return one, filled(one, episodes)
