@@ -89,6 +89,11 @@ LAST = {"rollback": 1.0, "keep": "last"}
 WHOLE = {"bound": 1.0, "gripper_bound": 1.0, **OPEN}
 METHODS: Mapping[str, Method] = {
     "ours": Method("residual, ours"),
+    "careful": Method(
+        "ours, careful: six heads apart, what they agree on",
+        policy={"heads": 6},
+        learner={"apart": True, "doubt": 0.5, "batch_size": 128},
+    ),
     "no gate": Method("ours, the correction always played", policy={"gate": {"kind": "none"}}),
     "rlpd": Method("RLPD: no base", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, {"fill": 5, **LAST}, Rlpd),
     "ibrl": Method("IBRL: base or actor, by Q", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, LAST, Ibrl),
@@ -109,11 +114,6 @@ METHODS: Mapping[str, Method] = {
     "no zero start": Method("ours, from a correction that is not 0", prepare=stir),
     "no base roll-outs": Method("ours, without base roll-outs first", refine={"fill": 1}),
     "no layer norm": Method("ours, critics without layer norm", learner={"normalise": False}),
-    "careful": Method(
-        "ours, careful: six heads apart, what they agree on",
-        policy={"heads": 6},
-        learner={"apart": True, "doubt": 0.5, "batch_size": 128},
-    ),
     "no trust region": Method("ours, leaving the base costs nothing", learner={"trust": 0.0}),
     "n-step 1": Method("ours, one reward at a time", learner={"n_step": 1}),
     "no whitening": Method("ours, inputs as they are", policy={"whitening": 1.0}),

@@ -7,9 +7,11 @@ explored with the same noise as elsewhere: a base that is deterministic would sh
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robot_skills.errors import InputError
@@ -18,11 +20,46 @@ from robot_skills.policies.visuomotor import VisuomotorPolicy
 from robot_skills.residual.config import LearnerConfig
 from robot_skills.residual.learner import Learner, Metrics, Snapshot
 from robot_skills.residual.policy import ResidualPolicy
-from robot_skills.residual.replay import Replay, Trajectory
+from robot_skills.residual.replay import DEMONSTRATION, Replay, Trajectory
 from robot_skills.robot import Float
 
 #: Learning rate of the base.
 LEARNING_RATE = 3e-4
+
+Rows: TypeAlias = NDArray[np.int64]
+
+
+class Episodes:
+    """Episodes of which rows are drawn: an episode first, each alike, and then a row of it."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Float, ...]] = []
+        self._columns: tuple[Float, ...] = ()
+        self._first = self._length = np.zeros(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def append(self, *columns: Float) -> None:
+        """Add an episode of T rows; columns (T, ...)."""
+        self._parts.append(columns)
+
+    @property
+    def columns(self) -> tuple[Float, ...]:
+        """The rows of all episodes, one after the other."""
+        if len(self._length) < len(self._parts):
+            self._columns = tuple(np.concatenate(column) for column in zip(*self._parts, strict=True))
+            self._length = np.array([len(columns[0]) for columns in self._parts])
+            self._first = np.cumsum(self._length) - self._length
+        return self._columns
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Rows, Rows, Rows]:
+        """So many rows, as first row of their episode, place in it, and its length; (count,) each."""
+        _ = self.columns
+        which = torch.randint(len(self), (count,), generator=generator).numpy()
+        length = self._length[which]
+        at = (torch.rand(count, generator=generator, dtype=torch.float64).numpy() * length).astype(np.int64)
+        return self._first[which], at, length
 
 
 class BaseSnapshot(Snapshot):
@@ -51,15 +88,19 @@ class FilteredBC(Learner):
             raise InputError("Filtered cloning here is for a base that sees one state and no images.")
         self._base = base
         self._optimizer = torch.optim.Adam(base.parameters(), LEARNING_RATE)
-        self._shown: dict[bool, list[tuple[Float, Float]]] = {True: [], False: []}
+        self._shown = {True: Episodes(), False: Episodes()}
 
     def take(self, trajectory: Trajectory) -> None:
         """Keep a success as states and actions."""
         if not trajectory.success:
             return
+        kind = bool(trajectory.tags[0] == DEMONSTRATION)
+        self._shown[kind].append(self._states(trajectory), trajectory.action)
+
+    def _states(self, trajectory: Trajectory) -> Float:
+        """What the base saw (T, S)."""
         measured = self.policy.layout.measured
-        states = trajectory.inputs[:, measured - self.policy.config.state_size : measured]
-        self._shown[bool(trajectory.tags[0] == 0)].append((states, trajectory.action))
+        return trajectory.inputs[:, measured - self.policy.config.state_size : measured]
 
     def learn(self, replay: Replay, updates: int, actor: bool = True) -> Metrics:
         """As many updates of the base as the critics would have had, in evaluation mode (no noise)."""
@@ -77,28 +118,28 @@ class FilteredBC(Learner):
 
     def _samples(self) -> Samples:
         """Windows, half of them from demonstrations."""
-        chunk, half = self._base.chunk, self.config.batch_size // 2
-        states, actions, ends = [], [], []
-        for kind in (True, False):
-            shown = self._shown[kind] or self._shown[not kind]
-            for which in torch.randint(len(shown), (half,), generator=self._generator).tolist():
-                seen, done = shown[which]
-                at = int(torch.randint(len(seen), (), generator=self._generator))
-                ahead = np.arange(at, at + chunk)
-                states.append(seen[at])
-                actions.append(done[np.minimum(ahead, len(seen) - 1)])
-                ends.append((ahead >= len(seen)).astype(np.float32))
+        half = self.config.batch_size // 2
+        parts = [self._windows(self._shown[kind] or self._shown[not kind], half) for kind in (True, False)]
+        states, actions, ends = (np.concatenate(column) for column in zip(*parts, strict=True))
         count = len(states)
         return Samples(
             images={},
-            history=torch.from_numpy(np.stack(states))[:, None],
-            actions=torch.from_numpy(np.stack(actions)),
-            end=torch.from_numpy(np.stack(ends)),
+            history=torch.from_numpy(states)[:, None],
+            actions=torch.from_numpy(actions),
+            end=torch.from_numpy(ends),
             text=[""] * count,
             skill=[""] * count,
             target=torch.full((count, int(self._base.config.target_size)), float("nan")),
             to_go=torch.zeros(count),
         )
+
+    def _windows(self, shown: Episodes, count: int) -> tuple[Float, Float, Float]:
+        """States (count, S), the chunks played there (count, T, A), and what of these lies past the end."""
+        states, played = shown.columns
+        first, at, length = shown.draw(count, self._generator)
+        ahead = at[:, None] + np.arange(self._base.chunk)
+        rows = first[:, None] + np.minimum(ahead, length[:, None] - 1)
+        return states[first + at], played[rows], (ahead >= length[:, None]).astype(np.float32)
 
     def state(self) -> dict[str, Tensor]:
         """With the base."""

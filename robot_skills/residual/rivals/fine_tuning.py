@@ -10,19 +10,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robot_skills.residual.config import LearnerConfig
 from robot_skills.residual.learner import Learner, Metrics
+from robot_skills.residual.policy import ResidualPolicy
 from robot_skills.residual.replay import Replay, Trajectory
-from robot_skills.residual.rivals.filtered_bc import FilteredBC
-from robot_skills.robot import Float
+from robot_skills.residual.rivals.filtered_bc import Episodes, FilteredBC
 
 
 class FineTuning(FilteredBC):
     """Trains the base of a policy by the critics; `trust` weighs cloning its demonstrations and successes."""
 
+    def __init__(self, policy: ResidualPolicy, config: LearnerConfig, seed: int) -> None:
+        super().__init__(policy, config, seed)
+        self._episodes = Episodes()
+
     def take(self, trajectory: Trajectory) -> None:
         """Keep an episode whole, and a success to clone."""
         super().take(trajectory)
-        self._episodes = [*getattr(self, "_episodes", []), trajectory]
+        x = self.policy.brain().normalise(trajectory.inputs)
+        self._episodes.append(self._states(trajectory), x, trajectory.base)
 
     def learn(self, replay: Replay, updates: int, actor: bool = True) -> Metrics:
         """Critics as everywhere; the base once for every `actor_every` of them."""
@@ -33,13 +39,10 @@ class FineTuning(FilteredBC):
         return metrics | ({"loss": float(torch.stack(losses).mean())} if losses else {})
 
     def _update_base(self) -> Tensor:
-        states, rows, ahead = self._rows()
-        history = torch.from_numpy(states)[:, None]
-        words = [""] * len(history)
-        chunks, _ = self._base.act({}, history, words, words)
+        states, x, base, ahead = self._rows()
+        words = [""] * len(states)
+        chunks, _ = self._base.act({}, states[:, None], words, words)
         action = chunks[torch.arange(len(chunks)), ahead]
-        inputs, base = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
-        x = torch.from_numpy(self.policy.brain().normalise(inputs.numpy()))
         values = self.policy.critics(x, self._scaled(action), self._distance(base, action))
         cloned, _ = self._base.loss(self._base.stages()[-1].name, self._samples())
         size = values.detach().abs().mean().clamp_min(1e-3)
@@ -51,16 +54,11 @@ class FineTuning(FilteredBC):
         found: Tensor = loss.detach()
         return found
 
-    def _rows(self) -> tuple[Float, list[tuple[Float, Float]], Tensor]:
-        """States in which chunks begin, rows of some steps later, and how many steps."""
-        layout, size = self.policy.layout, self.policy.config.state_size
-        states, rows, ahead = [], [], []
-        for which in torch.randint(len(self._episodes), (self.config.batch_size,), generator=self._generator):
-            one = self._episodes[int(which)]
-            at = int(torch.randint(len(one), (), generator=self._generator))
-            later = int(torch.randint(self._base.execute, (), generator=self._generator))
-            later = min(later, len(one) - 1 - at)
-            states.append(one.inputs[at, layout.measured - size : layout.measured])
-            rows.append((one.inputs[at + later], one.base[at + later]))
-            ahead.append(later)
-        return np.stack(states), rows, torch.tensor(ahead)
+    def _rows(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """States in which chunks begin; inputs and base's actions of some steps later; how many steps."""
+        first, at, length = self._episodes.draw(self.config.batch_size, self._generator)
+        later = torch.randint(self._base.execute, (len(at),), generator=self._generator).numpy()
+        later = np.minimum(later, length - 1 - at)
+        states, x, base = map(torch.from_numpy, self._episodes.columns)
+        rows = first + at
+        return states[rows], x[rows + later], base[rows + later], torch.from_numpy(later)
