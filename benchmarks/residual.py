@@ -86,21 +86,23 @@ def stir(policy: ResidualPolicy) -> None:
 OPEN = {"gate": {"kind": "none"}}
 #: Rivals are what they are at the end, and are not taken back.
 LAST = {"rollback": 1.0, "keep": "last"}
-WHOLE = {"bound": 1.0, "gripper_bound": 1.0, **OPEN}
+#: Critics as the rivals have them: heads that share batches and targets (REDQ), and a slope as it comes.
+FEW, SHARED = {"heads": 3}, {"apart": False, "batch_size": 256, "doubt": 0.0}
+WHOLE = {"bound": 1.0, "gripper_bound": 1.0, **FEW, **OPEN}
 METHODS: Mapping[str, Method] = {
     "ours": Method("residual, ours"),
-    "careful": Method(
-        "ours, careful: six heads apart, what they agree on",
-        policy={"heads": 6},
-        learner={"apart": True, "doubt": 0.5, "batch_size": 128},
-    ),
     "no gate": Method("ours, the correction always played", policy={"gate": {"kind": "none"}}),
-    "rlpd": Method("RLPD: no base", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, {"fill": 5, **LAST}, Rlpd),
-    "ibrl": Method("IBRL: base or actor, by Q", WHOLE, {"demonstrations": 0.5, "trust": 0.0}, LAST, Ibrl),
+    "rlpd": Method(
+        "RLPD: no base", WHOLE, {"demonstrations": 0.5, "trust": 0.0, **SHARED}, {"fill": 5, **LAST}, Rlpd
+    ),
+    "ibrl": Method(
+        "IBRL: base or actor, by Q", WHOLE, {"demonstrations": 0.5, "trust": 0.0, **SHARED}, LAST, Ibrl
+    ),
     "resfit": Method(
         "residual as ResFiT has it",
-        {"bound": 0.1, "gripper_bound": 0.1, "coming": 1, "whitening": 1.0, **OPEN},
+        {"bound": 0.1, "gripper_bound": 0.1, "coming": 1, "whitening": 1.0, **FEW, **OPEN},
         {
+            **SHARED,
             **{"n_step": 3, "gamma": 0.99, "tau": 0.005, "trust": 0.0, "demonstrations": 0.5},
             **{"noise": 0.5, "gripper_noise": 0.5, "memory": 0.0, "smoothing": 0.5},
             **{"actor_learning_rate": 1e-6, "learning_rate": 1e-4},
@@ -109,11 +111,15 @@ METHODS: Mapping[str, Method] = {
     ),
     "ppo": Method("the same residual by PPO", OPEN, {"warm_up": 0}, LAST, Ppo),
     "filtered bc": Method("cloning its own successes", OPEN, {"warm_up": 0}, LAST, FilteredBC),
-    "fine-tuning": Method("the base's weights by the critics", OPEN, {"trust": 1.0}, LAST, FineTuning),
+    "fine-tuning": Method(
+        "the base's weights by the critics", {**FEW, **OPEN}, {"trust": 1.0, **SHARED}, LAST, FineTuning
+    ),
     # Ablations
     "no zero start": Method("ours, from a correction that is not 0", prepare=stir),
     "no base roll-outs": Method("ours, without base roll-outs first", refine={"fill": 1}),
     "no layer norm": Method("ours, critics without layer norm", learner={"normalise": False}),
+    "shared heads": Method("ours, heads that share what they learn from", FEW, SHARED),
+    "no doubt": Method("ours, slopes as they come", learner={"doubt": 0.0}),
     "no trust region": Method("ours, leaving the base costs nothing", learner={"trust": 0.0}),
     "n-step 1": Method("ours, one reward at a time", learner={"n_step": 1}),
     "no whitening": Method("ours, inputs as they are", policy={"whitening": 1.0}),

@@ -118,7 +118,7 @@ class ResidualConfig:
     features: int = 128
     whitening: float = 0.05
     width: int = 128
-    heads: int = 3
+    heads: int = 6
     gate: Gate = field(default_factory=lambda: Gate("advantage"))
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
@@ -155,7 +155,7 @@ class LearnerConfig:
         subset: heads whose smallest estimate is a target, drawn anew for each update (REDQ); of heads that
             learn apart each one's own is among them.
         doubt: deviations between the heads that are taken off each number of a slope before the actor
-            follows it. More is safer at first and slower later: for a real arm, .5 with six heads apart.
+            follows it: while little was tried most of a slope is chance, and following it ruins the base.
         demonstrations: share of a batch that comes from demonstrations (RLPD's symmetric sampling has .5).
         trust: weight of the squared correction, in bounds, beside a Q divided by its mean size (TD3+BC and
             DICE-RL): how much better an action has to be to be worth leaving the base.
@@ -173,16 +173,16 @@ class LearnerConfig:
 
     n_step: int = 5
     gamma: float = 0.985
-    batch_size: int = 256
+    batch_size: int = 128
     updates: float = 2.0
     actor_every: int = 2
     warm_up: int = 4000
     learning_rate: float = 3e-4
     actor_learning_rate: float = 3e-4
     tau: float = 0.01
-    apart: bool = False
+    apart: bool = True
     subset: int = 2
-    doubt: float = 0.0
+    doubt: float = 0.5
     demonstrations: float = 0.25
     trust: float = 0.05
     clip_targets: bool = True
