@@ -38,6 +38,7 @@ from rich.console import Console
 from robot_skills.errors import InputError
 from robot_skills.policies.registry import load_policy
 from robot_skills.residual.arena import Player
+from robot_skills.residual.checkpoint import CHECKPOINT
 from robot_skills.residual.config import RefineConfig
 from robot_skills.residual.demonstrations import read_demonstrations
 from robot_skills.residual.learner import Learner
@@ -152,7 +153,7 @@ def practise(name: str, task: str, seed: int, steps: int, episodes: int) -> dict
     if TASKS[task].demonstrations:
         shown = read_demonstrations(policy, home(task) / "demonstrations", place.lead)
     learner = method.kind(policy, config.learner, seed)
-    began = time.process_time()
+    whole, began = not (folder / CHECKPOINT).exists(), time.process_time()
     refiner = Refiner(learner, config, practice, shown, folder, Console())
     result = refiner.run(resume=True)
     seconds = time.process_time() - began
@@ -172,7 +173,8 @@ def practise(name: str, task: str, seed: int, steps: int, episodes: int) -> dict
         "episodes": episodes,
         "final": sum(final),
         "rollbacks": result.position.rollbacks,
-        "cpu_seconds": round(seconds, 1),
+        # Of a run that went on from its checkpoint what it took before is not known.
+        "cpu_seconds": round(seconds, 1) if whole else 0.0,
     }
 
 
@@ -310,8 +312,9 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _minutes(seconds: Sequence[float]) -> str:
-    """Of processor time a run; a run whose row was made anew has lost it."""
-    return f"{np.mean(seconds) / 60:.1f}" if all(seconds) else "-"
+    """Of processor time a run, over those of which it is known."""
+    known = [one for one in seconds if one]
+    return f"{np.mean(known) / 60:.1f}" if known else "-"
 
 
 def _steps(steps: float) -> str:

@@ -47,19 +47,22 @@ class Episodes:
     @property
     def columns(self) -> tuple[Float, ...]:
         """The rows of all episodes, one after the other."""
-        if len(self._length) < len(self._parts):
-            self._columns = tuple(np.concatenate(column) for column in zip(*self._parts, strict=True))
-            self._length = np.array([len(columns[0]) for columns in self._parts])
-            self._first = np.cumsum(self._length) - self._length
+        self._join()
         return self._columns
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Rows, Rows, Rows]:
         """So many rows, as first row of their episode, place in it, and its length; (count,) each."""
-        _ = self.columns
+        self._join()
         which = torch.randint(len(self), (count,), generator=generator).numpy()
         length = self._length[which]
         at = (torch.rand(count, generator=generator, dtype=torch.float64).numpy() * length).astype(np.int64)
         return self._first[which], at, length
+
+    def _join(self) -> None:
+        if len(self._length) < len(self._parts):
+            self._columns = tuple(np.concatenate(column) for column in zip(*self._parts, strict=True))
+            self._length = np.array([len(columns[0]) for columns in self._parts])
+            self._first = np.cumsum(self._length) - self._length
 
 
 class BaseSnapshot(Snapshot):
