@@ -113,7 +113,7 @@ METHODS: Mapping[str, Method] = {
     "ppo": Method("the same residual by PPO", OPEN, {"warm_up": 0}, LAST, Ppo),
     "filtered bc": Method("cloning its own successes", OPEN, {"warm_up": 0}, LAST, FilteredBC),
     "fine-tuning": Method(
-        "the base's weights by the critics", {**FEW, **OPEN}, {"trust": 1.0, **SHARED}, LAST, FineTuning
+        "the base's weights by the critics", {**FEW, **OPEN}, {"trust": 100.0, **SHARED}, LAST, FineTuning
     ),
     # Ablations
     "no zero start": Method("ours, from a correction that is not 0", prepare=stir),
