@@ -89,16 +89,14 @@ OPEN = {"gate": {"kind": "none"}}
 LAST = {"rollback": 1.0, "keep": "last"}
 #: Critics as the rivals have them: heads that share batches and targets (REDQ), and a slope as it comes.
 FEW, SHARED = {"heads": 3}, {"apart": False, "batch_size": 256, "doubt": 0.0}
+#: Of rivals whose actor answers for the whole action.
 WHOLE = {"bound": 1.0, "gripper_bound": 1.0, **FEW, **OPEN}
+SYMMETRIC = {"demonstrations": 0.5, "trust": 0.0, **SHARED}
 METHODS: Mapping[str, Method] = {
     "ours": Method("residual, ours"),
-    "no gate": Method("ours, the correction always played", policy={"gate": {"kind": "none"}}),
-    "rlpd": Method(
-        "RLPD: no base", WHOLE, {"demonstrations": 0.5, "trust": 0.0, **SHARED}, {"fill": 5, **LAST}, Rlpd
-    ),
-    "ibrl": Method(
-        "IBRL: base or actor, by Q", WHOLE, {"demonstrations": 0.5, "trust": 0.0, **SHARED}, LAST, Ibrl
-    ),
+    "no gate": Method("ours, the correction always played", policy=OPEN),
+    "rlpd": Method("RLPD: no base", WHOLE, SYMMETRIC, {"fill": 5, **LAST}, Rlpd),
+    "ibrl": Method("IBRL: base or actor, by Q", WHOLE, SYMMETRIC, LAST, Ibrl),
     "resfit": Method(
         "residual as ResFiT has it",
         {"bound": 0.1, "gripper_bound": 0.1, "coming": 1, "whitening": 1.0, **FEW, **OPEN},

@@ -143,7 +143,7 @@ class LearnerConfig:
         n_step: rewards that are summed before the critics' own estimate counts; more carry a sparse reward
             back faster.
         gamma: discount a control step.
-        batch_size: transitions an update.
+        batch_size: transitions an update of the critics; of each head, where they learn apart.
         updates: of the critics, for each control step.
         actor_every: updates of the critics for one of the actor.
         warm_up: updates of the critics before the correction moves: they have to know the base's value first

@@ -1,6 +1,6 @@
 """The update: critics on targets over n steps, the actor on the critics within a trust region.
 
-    y      = clip(r_n + discount * min over some heads Q'(s', a'), 0, 1)
+    y_k    = clip(r_n + discount * min over some heads Q'(s', a'), 0, 1)
     critic   mean over heads of mean (Q_k - y_k)^2: every head has its own error
     actor    -g . u / mean |Q| + trust * |u|^2,   g: what the heads agree on of dQ_k/du
 
