@@ -90,7 +90,7 @@ LAST = {"rollback": 1.0, "keep": "last"}
 #: Critics as the rivals have them: heads that share batches and targets (REDQ), and a slope as it comes.
 FEW, SHARED = {"heads": 3}, {"apart": False, "batch_size": 256, "doubt": 0.0}
 #: Of rivals whose actor answers for the whole action.
-WHOLE = {"bound": 1.0, "gripper_bound": 1.0, **FEW, **OPEN}
+WHOLE = {"bound": 1.0, "gripper_bound": 1.0, "turn_bound": 1.0, **FEW, **OPEN}
 SYMMETRIC = {"demonstrations": 0.5, "trust": 0.0, **SHARED}
 METHODS: Mapping[str, Method] = {
     "ours": Method("residual, ours"),
@@ -99,7 +99,11 @@ METHODS: Mapping[str, Method] = {
     "ibrl": Method("IBRL: base or actor, by Q", WHOLE, SYMMETRIC, LAST, Ibrl),
     "resfit": Method(
         "residual as ResFiT has it",
-        {"bound": 0.1, "gripper_bound": 0.1, "coming": 1, "whitening": 1.0, **FEW, **OPEN},
+        {
+            **{"bound": 0.1, "gripper_bound": 0.1, "turn_bound": 0.1, "coming": 1, "whitening": 1.0},
+            **FEW,
+            **OPEN,
+        },
         {
             **SHARED,
             **{"n_step": 3, "gamma": 0.99, "tau": 0.005, "trust": 0.0, "demonstrations": 0.5},

@@ -20,7 +20,7 @@ from robot_skills.robot import Float
 
 def whole_action(config: ResidualConfig) -> ResidualConfig:
     """Bounds that let a correction of no action at all be any action."""
-    return replace(config, bound=1.0, gripper_bound=1.0, bounds={})
+    return replace(config, bound=1.0, gripper_bound=1.0, turn_bound=1.0, bounds={})
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,15 @@ def test_bounds_go_by_the_names_of_the_robots_actions(base: Path) -> None:
     wide = ActionSpace(("dx", "dy", "gripper"), (False,) * 3, (0.0,) * 3, (512.0,) * 3)
     policy.take_space(wide)
     assert policy.get_buffer("bound").tolist() == pytest.approx([0.05 * 256, 0.3 * 256, 0.5 * 256])
+    turning = ActionSpace(("dx", "drz", "gripper"), (False,) * 3, (-1.0,) * 3, (1.0,) * 3)
+    policy = make(base)
+    policy.take_space(turning)
+    assert policy.get_buffer("bound").tolist() == pytest.approx([0.3, 0.0, 0.5])
+    for told in ({"turn_bound": 0.2}, {"bounds": {"drz": 0.2}}):
+        policy = make(base)
+        policy.config = dataclasses.replace(policy.config, **told)
+        policy.take_space(turning)
+        assert policy.get_buffer("bound").tolist() == pytest.approx([0.3, 0.2, 0.5])
     with pytest.raises(InputError, match="'dz'"):
         make(base, bounds={"dz": 0.1})
     with pytest.raises(InputError, match="3 numbers"):
