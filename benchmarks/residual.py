@@ -9,8 +9,8 @@
 MetaWorld from state: 10 demonstrations by MetaWorld's scripted expert, noise 0.2 on what it executes (5 on
 assembly, where a base of 10 fails nowhere); a base that clones them in chunks of 16 and plays 8 of each; an
 episode has at most 200 steps. robosuite's NutAssemblySquare from state: likewise, by our scripted expert,
-noise 0.1, at most 300 steps. The tabletop from two 64 px images: "pick", with three of the bases of
-benchmarks/data_curve.py, and no demonstrations, since their stores do not tell what was executed.
+noise 0.1, at most 300 steps. The tabletop from two 64 px images: "open", with bases (ACT) of few and of many
+demonstrations, which do not join the practice, since their stores do not tell what was executed.
 
 An episode ends at success, which is the only reward; steps that fill the replay count as steps of practice.
 Every 5,000 steps (10,000 on NutAssemblySquare) the method as it stands is run from the same validation starts
@@ -152,7 +152,7 @@ def practise(name: str, task: str, seed: int, steps: int, episodes: int) -> dict
     policy = practice.policy(place.spec.action)
     method.prepare(policy)
     shown = []
-    if TASKS[task].demonstrations:
+    if not TASKS[task].skill:
         shown = read_demonstrations(policy, home(task) / "demonstrations", place.lead)
     learner = method.kind(policy, config.learner, seed)
     whole, began = not (folder / CHECKPOINT).exists(), time.process_time()

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from robot_skills.cli.arenas import TABLETOP
 from robot_skills.cli.arenas import arena as make_arena
+from robot_skills.cli.main import main as robot_skills
 from robot_skills.errors import InputError
 from robot_skills.library import CARD, read_card
 from robot_skills.residual.arena import ArenaFactory
@@ -35,7 +36,7 @@ class Task:
         demonstrations: the expert's episodes that the base learns from; 0: none, the base is `given`.
         horizon: control steps of an episode; None: as many as the skill's card says.
         settings: of the practice of "ours", a file; None: the defaults.
-        given: folder of a base that was trained elsewhere.
+        skill: of the tabletop.
         policy: settings of the base, beside those of all.
         updates: of the base's training.
         sees: what the base sees, in the table.
@@ -45,7 +46,7 @@ class Task:
     demonstrations: int = 0
     horizon: int | None = None
     settings: Path | None = None
-    given: Path | None = None
+    skill: str = ""
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     updates: int = 2000
     sees: str = "state"
@@ -56,9 +57,9 @@ def metaworld(task: str, demonstrations: int) -> Task:
     return Task(f"metaworld:{task}", demonstrations, HORIZON, DATASETS / "refine_metaworld.yaml")
 
 
-def tabletop(base: str) -> Task:
-    """The tabletop's "pick" from images, on a base of benchmarks/data_curve.py."""
-    return Task(TABLETOP, given=Path("out/data_curve") / base, sees="images")
+def tabletop(skill: str, demonstrations: int) -> Task:
+    """A skill of the tabletop from two images: ACT, asked anew at every step."""
+    return Task(TABLETOP, demonstrations, None, DATASETS / "refine_tabletop.yaml", skill=skill, sees="images")
 
 
 METAWORLD: Mapping[str, Task] = {
@@ -72,9 +73,8 @@ TASKS: Mapping[str, Task] = {
     "NutAssemblySquare": Task(
         "robosuite:NutAssemblySquare", 60, 300, DATASETS / "refine_square.yaml", updates=3000
     ),
-    "tabletop weak": tabletop("act_100_0"),
-    "tabletop star": tabletop("star_300_0"),
-    "tabletop strong": tabletop("act_300_0"),
+    "tabletop weak": tabletop("open", 12),
+    "tabletop strong": tabletop("open", 100),
 }
 
 
@@ -89,42 +89,42 @@ def base_folder(task: str) -> Path:
     Raises:
         InputError: it is not there.
     """
-    folder = TASKS[task].given or home(task) / "base"
+    folder = home(task) / "base"
     if not (folder / "config.json").exists():
-        made = (
-            f"python benchmarks/residual.py base --tasks {task}"
-            if TASKS[task].given is None
-            else "python benchmarks/data_curve.py collect, and then train"
-        )
+        made = f'python benchmarks/residual.py base --tasks "{task}"'
         raise InputError(f"{task} practises on the base in {folder}, which is not there. Make it: {made}")
     return folder
 
 
 def base_recipe(task: str, steps: int) -> TrainRecipe:
-    """How the base is trained: chunked behaviour cloning on the simulator's state."""
-    config = {
-        "cameras": [],
-        "shift": [],
-        "chunk": 16,
-        "execute": 8,
-        "hidden": 256,
-        "state_noise": 0.02,
-        "target_weight": 0.0,
-        **TASKS[task].policy,
+    """How the base is trained: chunked cloning of the simulator's state, or on the tabletop ACT of images."""
+    one = TASKS[task]
+    policy = {
+        "name": "bc",
+        "config": {
+            "cameras": [],
+            "shift": [],
+            "chunk": 16,
+            "execute": 8,
+            "hidden": 256,
+            "state_noise": 0.02,
+            "target_weight": 0.0,
+            **one.policy,
+        },
     }
+    trainer: dict[str, Any] = {"policy": policy, "ema_decay": 0.99, "check": False, "logger": []}
+    if one.skill:
+        trainer = {"policy": {"name": "act", "config": {"chunk": 8, "execute": 1}}, "skill": one.skill}
     return from_mapping(
         TrainRecipe,
         {
-            "name": f"base_{task}",
+            "name": f"base_{task.replace(' ', '_')}",
             "data": [str(home(task) / "demonstrations")],
-            "policy": {"name": "bc", "config": config},
-            "stages": {"policy": {"steps": steps, "batch_size": 128}},
+            "stages": {"policy": {"steps": steps, "batch_size": 64 if one.skill else 128}},
             "validation_fraction": 0.0,
             "checkpoint_every": steps,
             "threads": 1,
-            "ema_decay": 0.99,
-            "check": False,
-            "logger": [],
+            **trainer,
         },
         "benchmark residual",
     )
@@ -132,6 +132,11 @@ def base_recipe(task: str, steps: int) -> TrainRecipe:
 
 def collect(task: str, folder: Path) -> None:
     """The demonstrations of a task's base, where they have not been collected."""
+    if TASKS[task].skill:
+        given = f"datasets/tabletop_{TASKS[task].skill}.yaml --first-seed 0 --workers 1 --episodes".split()
+        if robot_skills(["collect", *given, str(TASKS[task].demonstrations), "-o", str(folder)]):
+            raise InputError(f"{folder} could not be collected.")
+        return
     suite, _, name = TASKS[task].env.partition(":")
     given = {"tasks": (name,), "episodes": TASKS[task].demonstrations, "cameras": (), "state": "oracle"}
     given |= {"executed": True, "steps": TASKS[task].horizon}
@@ -145,12 +150,9 @@ def make_base(task: str, steps: int | None) -> None:
     """Collect and train, where that has not been done."""
     from robot_skills.training.run import train
 
-    if TASKS[task].given is not None:
-        base_folder(task)  # or say how it is made
-        return
-    collect(task, home(task) / "demonstrations")
     folder = home(task) / "base"
     if not (folder / "config.json").exists():
+        collect(task, home(task) / "demonstrations")
         made = base_recipe(task, steps or TASKS[task].updates)
         train(made, folder, True, f"python benchmarks/residual.py base --tasks {task}", Console())
 
