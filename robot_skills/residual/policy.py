@@ -46,8 +46,6 @@ from robot_skills.training.recipe import PolicyChoice
 
 #: Prefix of the base's tensors in a folder.
 BASE = "base."
-#: Numbers of an action that turn the hand.
-TURNS = ("drx", "dry", "drz")
 #: Smallest standard deviation that an input is divided by: half a millimetre, where it is a position.
 FLOOR = 5e-4
 #: Buffers that go to `stats.safetensors`.
@@ -149,8 +147,7 @@ class ResidualPolicy(nn.Module):
         for buffer, limits in (("action_low", space.low), ("action_high", space.high)):
             limit = torch.tensor(limits, dtype=torch.float32)
             self.get_buffer(buffer).copy_(torch.where(limit.isfinite(), limit, self.get_buffer(buffer)))
-        own = {**dict.fromkeys(TURNS, config.turn_bound), "gripper": config.gripper_bound, **config.bounds}
-        shares = [own.get(name, config.bound) for name in space.names]
+        shares = [config.bound_of(name) for name in space.names]
         half = (self.get_buffer("action_high") - self.get_buffer("action_low")) / 2
         self.get_buffer("bound").copy_(torch.tensor(shares) * half)
 
