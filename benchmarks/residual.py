@@ -278,7 +278,7 @@ NOTE = (
     "evaluations in a row, one every 5,000 steps (10,000 on NutAssemblySquare), on {episodes} validation "
     "starts; - never. State is the simulator's (MetaWorld's own observation; on NutAssemblySquare hand, nut "
     "and peg), images are two of 64 px. One base a task, for every method and seed: on MetaWorld of 10 noisy "
-    "demonstrations (assembly 5), on NutAssemblySquare of {square}, on the tabletop those of data_curve. "
+    "demonstrations (assembly 5), on NutAssemblySquare of {square}, on the tabletop of 12 and 100. "
     "Settings were tuned on stick-pull, with other seeds of practice.\n\n"
     "![success over steps](residual.png)\n\n"
     "Curves: the mean of the seeds (how many, in brackets), least to most of them shaded."

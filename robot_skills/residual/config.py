@@ -99,8 +99,8 @@ class ResidualConfig:
         gripper_bound: of the number called "gripper". A command to open or close is nearly +-1, and a
             correction that is to turn it around has to reach across: 2 is the whole range.
         turn_bound: of the numbers called "drx", "dry" and "drz", by which the hand turns. Turns add up, and a
-            base whose demonstrations hardly tilt does not take a tilt back: a base that wins 30 of 40 episodes
-            of the tabletop's "pick" wins 4 with noise of exploration on all of an action, 31 without its turns.
+            base whose demonstrations hardly tilt does not take a tilt back: one that wins 30 of 40 episodes
+            of "pick" wins 4 with noise of exploration on all of an action, and 31 without its turns.
         coming: the base's actions that the correction sees, from the present one on.
         states: how many of the base's last states it sees.
         features: size of what it sees of the base's encoding of images and words: a fixed random projection
