@@ -127,6 +127,7 @@ METHODS: Mapping[str, Method] = {
     "n-step 1": Method("ours, one reward at a time", learner={"n_step": 1}),
     "no whitening": Method("ours, inputs as they are", policy={"whitening": 1.0}),
     "white noise": Method("ours, noise drawn anew each step", learner={"memory": 0.0}),
+    "long noise": Method("ours, noise that stays for 50 steps, not 10", learner={"memory": 0.98}),
 }
 
 
