@@ -33,17 +33,17 @@ class Task:
 
     Attributes:
         env: as `robot-skills refine --env` has it.
-        demonstrations: the expert's episodes that the base learns from; 0: none, the base is `given`.
+        demonstrations: the expert's episodes that the base learns from.
         horizon: control steps of an episode; None: as many as the skill's card says.
         settings: of the practice of "ours", a file; None: the defaults.
-        skill: of the tabletop.
+        skill: of the tabletop; empty: the task is of a suite.
         policy: settings of the base, beside those of all.
         updates: of the base's training.
         sees: what the base sees, in the table.
     """
 
     env: str
-    demonstrations: int = 0
+    demonstrations: int
     horizon: int | None = None
     settings: Path | None = None
     skill: str = ""
