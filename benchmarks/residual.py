@@ -292,7 +292,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     rows = [row for row in rows if "steps" in row]
     shown = [task for task in TASKS if any(row["task"] == task for row in rows)]
-    figure = Figure(figsize=(3.2 * len(shown), 3.8), layout="constrained")
+    figure = Figure(figsize=(3.2 * len(shown), 5), layout="constrained")
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for panel, task in zip(panels, shown, strict=True):
         for number, (name, method) in enumerate(METHODS.items()):
@@ -309,7 +309,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             panel.fill_between(steps, rates.min(0), rates.max(0), color=line.get_color(), alpha=0.2)
         panel.set(title=task.removesuffix("-v3"), xlabel="1,000 control steps", ylim=(0, 102))
         panel.grid(alpha=0.3)
-        panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22))
     panels[0].set_ylabel("success, % (validation starts)")
     figure.savefig(path, dpi=110)
 
