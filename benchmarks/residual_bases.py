@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,6 @@ class Task:
         horizon: control steps of an episode; None: as many as the skill's card says.
         settings: of the practice of "ours", a file; None: the defaults.
         skill: of the tabletop; empty: the task is of a suite.
-        policy: settings of the base, beside those of all.
         updates: of the base's training.
         sees: what the base sees, in the table.
     """
@@ -47,7 +47,6 @@ class Task:
     horizon: int | None = None
     settings: Path | None = None
     skill: str = ""
-    policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     updates: int = 2000
     sees: str = "state"
 
@@ -91,9 +90,14 @@ def base_folder(task: str) -> Path:
     """
     folder = home(task) / "base"
     if not (folder / "config.json").exists():
-        made = f'python benchmarks/residual.py base --tasks "{task}"'
-        raise InputError(f"{task} practises on the base in {folder}, which is not there. Make it: {made}")
+        missing = f"{task} practises on the base in {folder}, which is not there."
+        raise InputError(f"{missing} Make it: {made_by(task)}")
     return folder
+
+
+def made_by(task: str) -> str:
+    """The command that makes a task's base."""
+    return f"python benchmarks/residual.py base --tasks {shlex.quote(task)}"
 
 
 def base_recipe(task: str, steps: int) -> TrainRecipe:
@@ -109,7 +113,6 @@ def base_recipe(task: str, steps: int) -> TrainRecipe:
             "hidden": 256,
             "state_noise": 0.02,
             "target_weight": 0.0,
-            **one.policy,
         },
     }
     trainer: dict[str, Any] = {"policy": policy, "ema_decay": 0.99, "check": False, "logger": []}
@@ -132,14 +135,16 @@ def base_recipe(task: str, steps: int) -> TrainRecipe:
 
 def collect(task: str, folder: Path) -> None:
     """The demonstrations of a task's base, where they have not been collected."""
-    if TASKS[task].skill:
-        given = f"datasets/tabletop_{TASKS[task].skill}.yaml --first-seed 0 --workers 1 --episodes".split()
-        if robot_skills(["collect", *given, str(TASKS[task].demonstrations), "-o", str(folder)]):
+    one = TASKS[task]
+    if one.skill:
+        recipe, count = str(DATASETS / f"tabletop_{one.skill}.yaml"), str(one.demonstrations)
+        asked = ["collect", recipe, "--episodes", count, "--first-seed", "0", "--workers", "1"]
+        if robot_skills([*asked, "-o", str(folder)]):
             raise InputError(f"{folder} could not be collected.")
         return
-    suite, _, name = TASKS[task].env.partition(":")
-    given = {"tasks": (name,), "episodes": TASKS[task].demonstrations, "cameras": (), "state": "oracle"}
-    given |= {"executed": True, "steps": TASKS[task].horizon}
+    suite, _, name = one.env.partition(":")
+    given = {"tasks": (name,), "episodes": one.demonstrations, "cameras": (), "state": "oracle"}
+    given |= {"executed": True, "steps": one.horizon}
     if suite == "metaworld":
         collect_metaworld(from_mapping(MetaWorldRecipe, given, task), folder, Console()).close()
     else:
@@ -150,11 +155,11 @@ def make_base(task: str, steps: int | None) -> None:
     """Collect and train, where that has not been done."""
     from robot_skills.training.run import train
 
+    collect(task, home(task) / "demonstrations")
     folder = home(task) / "base"
     if not (folder / "config.json").exists():
-        collect(task, home(task) / "demonstrations")
         made = base_recipe(task, steps or TASKS[task].updates)
-        train(made, folder, True, f"python benchmarks/residual.py base --tasks {task}", Console())
+        train(made, folder, True, made_by(task), Console())
 
 
 def arena(task: str) -> ArenaFactory:
