@@ -217,15 +217,14 @@ def test_an_arm_that_is_stuck_is_noticed(arm: RosArm, peer: PerfectArm) -> None:
 def test_it_goes_home_slowly_and_straight(arm: RosArm, peer: PerfectArm) -> None:
     arm.resume()
     repeat(arm, action(0.5, 0.5), 3)
-    assert peer.rests()
     assert np.abs(peer.position - arm.posture).max() > 0.05
     before = len(peer.commands)
     assert arm.go(arm.posture) < 2e-3
     np.testing.assert_allclose(peer.position, arm.posture, atol=2e-3)
-    # What was sent, not what was seen: on a busy machine states are seen late, and speeds between them are chance.
+    # What was sent: on a busy machine states are seen late, and the speed between two of them is chance.
     sent = [point.velocities for command in peer.commands[before:] for point in command.points]
     slow = PANDA.safety.first_speed * min(joint.velocity for joint in PANDA.joints)
-    assert 0.3 * slow < np.abs(sent).max() < 2.0 * slow
+    assert slow < np.abs(sent).max() < 2.0 * slow
     arm.act(action(0.4))  # and on from there
     assert np.abs(peer.position - arm.posture).max() > 0.01
 
