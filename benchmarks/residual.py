@@ -107,7 +107,7 @@ METHODS: Mapping[str, Method] = {
         {
             **SHARED,
             **{"n_step": 3, "gamma": 0.99, "tau": 0.005, "trust": 0.0, "demonstrations": 0.5},
-            **{"noise": 0.5, "gripper_noise": 0.5, "memory": 0.0, "smoothing": 0.5},
+            **{"noise": 0.5, "gripper_noise": 0.5, "memory": 0.0, "smoothing": 0.5, "shift": 0.0},
             **{"actor_learning_rate": 1e-6, "learning_rate": 1e-4},
         },
         LAST,
@@ -115,19 +115,28 @@ METHODS: Mapping[str, Method] = {
     "ppo": Method("the same residual by PPO", OPEN, {"warm_up": 0}, LAST, Ppo),
     "filtered bc": Method("cloning its own successes", OPEN, {"warm_up": 0}, LAST, FilteredBC),
     "fine-tuning": Method(
-        "the base's weights by the critics", {**FEW, **OPEN}, {"trust": 100.0, **SHARED}, LAST, FineTuning
+        "the base's weights by the critics",
+        {**FEW, **OPEN},
+        {"trust": 100.0, "shift": 0.0, **SHARED},
+        LAST,
+        FineTuning,
     ),
     # Ablations
+    "unmoved": Method("ours, scenes where they were", learner={"shift": 0.0}),
     "no zero start": Method("ours, from a correction that is not 0", prepare=stir),
     "no base roll-outs": Method("ours, without base roll-outs first", refine={"fill": 1}),
     "no layer norm": Method("ours, critics without layer norm", learner={"normalise": False}),
-    "shared heads": Method("ours, heads that share what they learn from", FEW, SHARED),
+    "shared heads": Method(
+        "ours, unmoved, heads that share what they learn from", FEW, {**SHARED, "shift": 0.0}
+    ),
     "no doubt": Method("ours, slopes as they come", learner={"doubt": 0.0}),
     "no trust region": Method("ours, leaving the base costs nothing", learner={"trust": 0.0}),
     "n-step 1": Method("ours, one reward at a time", learner={"n_step": 1}),
     "no whitening": Method("ours, inputs as they are", policy={"whitening": 1.0}),
     "white noise": Method("ours, noise drawn anew each step", learner={"memory": 0.0}),
-    "long noise": Method("ours, noise that stays for 50 steps, not 10", learner={"memory": 0.98}),
+    "long noise": Method(
+        "ours, unmoved, noise that stays for 50 steps, not 10", learner={"memory": 0.98, "shift": 0.0}
+    ),
 }
 
 

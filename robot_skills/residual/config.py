@@ -30,6 +30,7 @@ LEARNER_BOUNDS = {
     "doubt": (0, UNBOUNDED),
     **dict.fromkeys(("gamma", "tau", "demonstrations", "noise", "gripper_noise", "memory"), (0, 1)),
     "smoothing": (0, 1),
+    "shift": (0, UNBOUNDED),
 }
 
 
@@ -178,6 +179,11 @@ class LearnerConfig:
         memory: how much of a step's noise stays for the next one. At 20 to 80 control steps a second noise
             that is drawn anew each step moves the hand by nothing: .8 keeps it for five steps, .9 for ten.
         smoothing: noise on the next action in targets, as a share of the bound.
+        shift: standard deviation of a move of the whole scene, m, drawn anew each time that a transition is
+            learned from: what is worth doing hangs on where hand, objects and goals are to each other, and
+            practice shows that from few places. 0: none. For skills that see positions (`moves`).
+        moves: for each axis that scenes are moved along the numbers of the state that grow with it, from 0:
+            positions of hand, objects and goals in one frame. Those that never change, as padding, stay.
         normalise: whether critics have layer norm; without it is an ablation.
         bootstrap: whether the value of what would have come after a time limit counts; false takes the limit
             as the end of the task.
@@ -203,6 +209,8 @@ class LearnerConfig:
     gripper_noise: float = 0.1
     memory: float = 0.8
     smoothing: float = 0.1
+    shift: float = 0.0
+    moves: tuple[tuple[int, ...], ...] = ()
     normalise: bool = True
     bootstrap: bool = True
 
@@ -210,6 +218,11 @@ class LearnerConfig:
         check_ranges(self, LEARNER_BOUNDS)
         if self.batch_size < 2:
             raise InputError(f"batch_size is 2 or more, not {self.batch_size}.")
+        if self.shift and not any(self.moves):
+            raise InputError(
+                "shift moves whole scenes: moves has to say which numbers of the state are positions, for "
+                "each axis, as [[0, 4], [1, 5]] for x and y of a hand and an object."
+            )
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from robot_skills.errors import InputError
 from robot_skills.policies.policy import to_numpy
 from robot_skills.residual.config import Gate, LearnerConfig
-from robot_skills.residual.control import Controller, Correct, Explore, Reach
+from robot_skills.residual.control import LIMIT, Controller, Correct, Explore, Reach
 from robot_skills.residual.networks import FARTHEST
-from robot_skills.residual.policy import ResidualPolicy
+from robot_skills.residual.policy import FLOOR, ResidualPolicy
 from robot_skills.residual.replay import Batch, Replay, Trajectory
 from robot_skills.robot import Float
 
@@ -43,10 +44,14 @@ class Learner:
         policy: whose actor and critics are learned.
         config: how.
         seed: of batches and of the noise in targets.
+
+    Raises:
+        InputError: scenes are to be moved by numbers that the state does not have.
     """
 
     def __init__(self, policy: ResidualPolicy, config: LearnerConfig, seed: int) -> None:
         self.policy, self.config = policy, config
+        check_moves(config, policy.config.state_size)
         policy.critics.norm = config.normalise
         self.target = copy.deepcopy(policy.critics).requires_grad_(False)
         self._critic_optimizer = torch.optim.Adam(
@@ -90,7 +95,7 @@ class Learner:
             group = min(config.actor_every, updates - done)
             batch = replay.sample(rows * group, config.demonstrations, self._generator)
             order = torch.randperm(len(batch.reward), generator=self._generator)
-            batch = self.view(Batch(*(column[order] for column in batch)))
+            batch = self.view(self._shifted(Batch(*(column[order] for column in batch))))
             logged = self._update_critics(batch, group)
             if actor:
                 logged |= self._update_actor(_part(batch, slice(0, ACTOR_ROWS)))
@@ -106,6 +111,34 @@ class Learner:
     def view(self, batch: Batch) -> Batch:
         """What is made of a batch before it is learned from."""
         return batch
+
+    def directions(self) -> Tensor:
+        """How normalised inputs change where the whole scene is moved by 1 along each of M axes: (M, D).
+
+        Numbers that have not changed by half a millimetre so far are no positions, and stay.
+        """
+        policy, moves = self.policy, self.config.moves
+        layout, std = policy.layout, policy.get_buffer("inputs_std")
+        change = torch.zeros(len(moves), layout.size)
+        for row, numbers in enumerate(moves):
+            for number in numbers:
+                columns = torch.arange(layout.features + number, layout.measured, policy.config.state_size)
+                columns = columns[std[columns] > FLOOR]
+                change[row, columns] = 1 / std[columns]
+        change[:, : layout.measured] = change[:, : layout.measured] @ policy.get_buffer("inputs_turn")
+        return change
+
+    def _shifted(self, batch: Batch) -> Batch:
+        """Transitions, each in its scene moved as a whole; the base's actions as they were."""
+        if not self.config.shift:
+            return batch
+        directions = self.directions()
+        drawn = torch.randn(len(batch.reward), len(directions), generator=self._generator)
+        moved = self.config.shift * drawn @ directions
+        return batch._replace(
+            inputs=(batch.inputs + moved).clamp(-LIMIT, LIMIT),
+            next_inputs=(batch.next_inputs + moved).clamp(-LIMIT, LIMIT),
+        )
 
     def _update_critics(self, batch: Batch, group: int) -> dict[str, Tensor]:
         config, critics = self.config, self.policy.critics
@@ -292,6 +325,17 @@ class Snapshot:
             correct = replace(correct, gate=Gate())
         sigma = np.where(self._gripper, config.gripper_noise, config.noise) * strength
         return Explore(correct, sigma.astype(np.float32), config.memory, rng)
+
+
+def check_moves(config: LearnerConfig, size: int) -> None:
+    """Check that a state of so many numbers can be moved as a configuration says.
+
+    Raises:
+        InputError: it has no such number.
+    """
+    wrong = [number for numbers in config.moves for number in numbers if not 0 <= number < size]
+    if wrong:
+        raise InputError(f"moves: the state has the numbers 0 to {size - 1}, not {wrong[0]}.")
 
 
 def _part(batch: Batch, rows: slice) -> Batch:

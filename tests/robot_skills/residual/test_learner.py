@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from robot_skills.errors import InputError
 from robot_skills.policies.registry import load_policy
 from robot_skills.residual.config import LearnerConfig, ResidualConfig
 from robot_skills.residual.learner import Learner
@@ -232,3 +233,57 @@ def test_demonstrations_far_off_the_base_do_not_break_the_critics(base: Path) ->
     metrics = one.learn(filled(one, [far]), 50)
     assert all(np.isfinite(value) for value in metrics.values())
     assert ResidualConfig().bound < 1
+
+
+def test_a_moved_scene_is_what_would_have_been_seen_there(base: Path) -> None:
+    """Whitened inputs of states that are moved by hand are the inputs moved."""
+    config = dataclasses.replace(LEARNER, shift=0.1, moves=((0, 2), (1, 3)))
+    one = learner(base, config, whitening=0.05)
+    layout, rng = one.policy.layout, np.random.default_rng(0)
+    seen = rng.normal(0.1, 0.2, (200, layout.size)).astype(np.float32)
+    seen[:, 2] += seen[:, 0]
+    seen[:, 3] = 0.4  # never changes: no position, whatever is said of it
+    one.policy.take_statistics(seen)
+    by = np.array([0.03, -0.07], np.float32)
+    moved = seen.copy()
+    moved[:, [0, 2]] += by[0]
+    moved[:, 1] += by[1]
+    brain = one.policy.brain()
+    change = torch.from_numpy(by) @ one.directions()
+    assert brain.normalise(moved) == pytest.approx(brain.normalise(seen) + change.numpy(), abs=1e-4)
+    assert not change[layout.measured :].any()
+
+
+def test_what_is_learned_in_one_place_holds_in_another_where_scenes_are_moved(base: Path) -> None:
+    """Success hangs on where the hand is beside the goal, and practice shows goals near 0 alone."""
+    told = {}
+    for shift in (0.0, 0.3):
+        config = dataclasses.replace(
+            LEARNER, n_step=1, gamma=0.8, learning_rate=3e-3, shift=shift, moves=((0, 2),)
+        )
+        one = learner(base, config)
+        rng = np.random.default_rng(1)
+        episodes = []
+        for k in range(60):
+            near = bool(k % 2)
+            first = episode(one.policy.layout.size, 1, success=near, seed=k)
+            goal = rng.normal(0, 0.05)
+            first.inputs[:, 0], first.inputs[:, 2] = goal + (0.02 if near else 0.2), goal
+            episodes.append(first)
+        one.policy.take_statistics(np.concatenate([each.inputs for each in episodes]))
+        one.learn(filled(one, episodes), 400, actor=False)
+        values = []
+        for apart in (0.02, 0.2):
+            there = episode(one.policy.layout.size, 1, success=True)
+            there.inputs[:, 0], there.inputs[:, 2] = 0.4 + apart, 0.4
+            values.append(one.values(there).mean())
+        told[shift] = values[0] - values[1]
+    assert told[0.3] > 0.7
+    assert told[0.3] > told[0.0] + 0.2
+
+
+def test_a_scene_is_moved_by_numbers_that_the_state_has(base: Path) -> None:
+    with pytest.raises(InputError, match="numbers 0 to 3, not 4"):
+        learner(base, dataclasses.replace(LEARNER, shift=0.1, moves=((0, 4),)))
+    with pytest.raises(InputError, match="which numbers of the state are positions"):
+        LearnerConfig(shift=0.1)
