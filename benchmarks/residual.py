@@ -89,9 +89,8 @@ OPEN = {"gate": {"kind": "none"}}
 LAST = {"rollback": 1.0, "keep": "last"}
 #: Critics as the rivals have them: heads that share batches and targets (REDQ), and a slope as it comes.
 FEW, SHARED = {"heads": 3}, {"apart": False, "batch_size": 256, "doubt": 0.0}
-#: As practice was before scenes were moved and starts tried again.
-STILL, ONCE = {"shift": 0.0}, {"retry": 0.0}
-PLAIN = {**LAST, **ONCE}
+#: Scenes are where they were seen.
+STILL = {"shift": 0.0}
 #: Of rivals whose actor answers for the whole action.
 WHOLE = {"bound": 1.0, "gripper_bound": 1.0, "turn_bound": 1.0, **FEW, **OPEN}
 SYMMETRIC = {"demonstrations": 0.5, "trust": 0.0, **SHARED}
@@ -113,33 +112,30 @@ METHODS: Mapping[str, Method] = {
             **{"noise": 0.5, "gripper_noise": 0.5, "memory": 0.0, "smoothing": 0.5, **STILL},
             **{"actor_learning_rate": 1e-6, "learning_rate": 1e-4},
         },
-        PLAIN,
+        LAST,
     ),
-    "ppo": Method("the same residual by PPO", OPEN, {"warm_up": 0}, PLAIN, Ppo),
-    "filtered bc": Method("cloning its own successes", OPEN, {"warm_up": 0}, PLAIN, FilteredBC),
+    "ppo": Method("the same residual by PPO", OPEN, {"warm_up": 0}, LAST, Ppo),
+    "filtered bc": Method("cloning its own successes", OPEN, {"warm_up": 0}, LAST, FilteredBC),
     "fine-tuning": Method(
         "the base's weights by the critics",
         {**FEW, **OPEN},
         {"trust": 100.0, **STILL, **SHARED},
-        PLAIN,
+        LAST,
         FineTuning,
     ),
     # Ablations
-    "no retry": Method("ours, starts that failed are not tried again", refine=ONCE),
-    "unmoved": Method("ours, nor that, nor scenes moved", learner=STILL, refine=ONCE),
+    "unmoved": Method("ours, scenes where they were", learner=STILL),
     "no zero start": Method("ours, from a correction that is not 0", prepare=stir),
     "no base roll-outs": Method("ours, without base roll-outs first", refine={"fill": 1}),
     "no layer norm": Method("ours, critics without layer norm", learner={"normalise": False}),
-    "shared heads": Method(
-        "ours, unmoved, heads that share what they learn from", FEW, {**SHARED, **STILL}, ONCE
-    ),
+    "shared heads": Method("ours, unmoved, heads that share what they learn from", FEW, {**SHARED, **STILL}),
     "no doubt": Method("ours, slopes as they come", learner={"doubt": 0.0}),
     "no trust region": Method("ours, leaving the base costs nothing", learner={"trust": 0.0}),
     "n-step 1": Method("ours, one reward at a time", learner={"n_step": 1}),
     "no whitening": Method("ours, inputs as they are", policy={"whitening": 1.0}),
     "white noise": Method("ours, noise drawn anew each step", learner={"memory": 0.0}),
     "long noise": Method(
-        "ours, unmoved, noise that stays for 50 steps, not 10", learner={"memory": 0.98, **STILL}, refine=ONCE
+        "ours, unmoved, noise that stays for 50 steps, not 10", learner={"memory": 0.98, **STILL}
     ),
 }
 

@@ -236,8 +236,6 @@ class RefineConfig:
         again: share of the episodes after these that begin from a start at which the base failed in them,
             without noise; one is drawn among all such. The others begin anew. A skill that fails at 2 starts
             of 100 has little to learn from in the others.
-        retry: the same of starts at which the last try failed, noise or not, times the success of the last 20
-            episodes: while it wins little all starts teach, and then those teach that it does not win yet.
         first_seed: of the practice; it goes on from there, below 900,000.
         evaluate_every: control steps between two evaluations of base and corrected skill on the same seeds.
         evaluate_episodes: of each; 0 evaluates at no time but the end.
@@ -255,7 +253,6 @@ class RefineConfig:
     fill: int = 20
     fill_noise: float = 0.5
     again: float = 0.0
-    retry: float = 0.0
     first_seed: int = 0
     evaluate_every: int = 5_000
     evaluate_episodes: int = 50
@@ -269,7 +266,7 @@ class RefineConfig:
 
     def __post_init__(self) -> None:
         bounds = dict.fromkeys(("steps", "evaluate_every", "checkpoint_every"), (1, UNBOUNDED))
-        bounds |= dict.fromkeys(("fill_noise", "again", "retry", "rollback"), (0, 1))
+        bounds |= dict.fromkeys(("fill_noise", "again", "rollback"), (0, 1))
         check_ranges(self, {**bounds, **dict.fromkeys(("fill", "evaluate_episodes", "seed"), (0, UNBOUNDED))})
         if not 0 <= self.first_seed < FIRST_VALIDATION_SEED:
             raise InputError(f"first_seed lies in 0 to {FIRST_VALIDATION_SEED - 1}, not {self.first_seed}.")

@@ -105,7 +105,6 @@ class Refiner:
         self._awaited = 0  # episodes of an evaluation that are asked for, or will be, and have not come
         self._ordered = 0
         self._failed: set[int] = set()  # starts at which the base failed, without noise
-        self._lost: set[int] = set()  # starts at which the last try failed
 
     def run(self, resume: bool = False) -> RefineResult:
         """Practise for as many steps as are asked for, and leave the best correction in the policy.
@@ -187,11 +186,8 @@ class Refiner:
         """The seed that an episode begins from."""
         config = self.config
         rng = np.random.default_rng([config.seed, number, 2])
-        if self._position.filled:
-            retry = config.retry * float(np.mean(self._position.recent)) if config.retry else 0.0
-            for share, seeds in ((config.again, self._failed), (retry, self._lost)):
-                if share and seeds and rng.uniform() < share:
-                    return int(rng.choice(sorted(seeds)))
+        if self._position.filled and self._failed and rng.uniform() < config.again:
+            return int(rng.choice(sorted(self._failed)))
         return config.first_seed + number % (FIRST_VALIDATION_SEED - config.first_seed)
 
     def _schedule(self) -> None:
@@ -279,8 +275,7 @@ class Refiner:
             return self.learner.learn(self._replay, self.config.learner.warm_up, actor=False)
 
     def _heard(self, number: int, trajectory: Trajectory) -> None:
-        """Remember where the base fails by itself, unspoiled by noise, and where the last try failed."""
-        (self._lost.discard if trajectory.success else self._lost.add)(trajectory.seed)
+        """Remember where the base fails by itself: what noise spoils says nothing of a start."""
         if not (trajectory.success or self._explores(number)):
             self._failed.add(trajectory.seed)
 

@@ -56,7 +56,7 @@ class KilledError(BaseException):
 def test_a_killed_run_goes_on_to_the_last_bit(
     base: Path, demonstrations: Path, tmp_path: Path, at: int
 ) -> None:
-    config = short(again=0.5, retry=1.0)
+    config = short(again=0.5)
     refine(tmp_path / "whole", base, demonstrations, config)
 
     def kill(refiner: Refiner) -> None:
@@ -88,24 +88,6 @@ def test_episodes_begin_again_where_the_base_failed(base: Path, demonstrations: 
     failed = {row["seed"] for row in rows[:8:2] if row["outcome"] != "succeeded"}
     assert failed
     assert {row["seed"] for row in rows[8:]} <= failed
-
-
-def test_starts_that_failed_are_tried_again_until_they_do_not(base: Path, tmp_path: Path) -> None:
-    config = short(fill=8, steps=900, retry=1.0, evaluate_episodes=0)
-    refine(tmp_path / "run", base, None, config)
-    told = (tmp_path / "run" / FOLDER / "episodes.jsonl").read_text()
-    rows = [json.loads(row) for row in told.splitlines()]
-    failed, anew, repeated = set[int](), 0, 0
-    for number, row in enumerate(rows):
-        seed = row["seed"]
-        if number >= 8:
-            # What is asked for next may not have heard of the episode that is being played.
-            before = failed | {rows[number - 1]["seed"]}
-            assert seed in before or seed == config.first_seed + number
-            anew, repeated = anew + (seed not in before), repeated + (seed in before)
-        (failed.discard if row["outcome"] == "succeeded" else failed.add)(seed)
-    assert anew
-    assert repeated
 
 
 def test_a_run_can_be_made_longer(base: Path, demonstrations: Path, tmp_path: Path) -> None:
