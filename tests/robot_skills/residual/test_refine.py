@@ -15,6 +15,7 @@ from robot_skills.policies.registry import load_policy
 from robot_skills.residual import checkpoint as module
 from robot_skills.residual.arena import Player
 from robot_skills.residual.checkpoint import CHECKPOINT
+from robot_skills.residual.config import RefineConfig
 from robot_skills.residual.control import Seen
 from robot_skills.residual.demonstrations import label, reach_of, read_demonstrations
 from robot_skills.residual.learner import Learner
@@ -22,9 +23,12 @@ from robot_skills.residual.log import FOLDER, to_episode, to_trajectory
 from robot_skills.residual.practice import Practice
 from robot_skills.residual.refine import Refiner
 from robot_skills.residual.replay import DEMONSTRATION
+from robot_skills.training.configuration import from_mapping, read_yaml
 from robot_skills.training.metrics import read_metrics
 from tests.robot_skills.residual.runs import assert_same, end_of, refine, short
 from tests.robot_skills.residual.toy import LEARNER, REFINE, SPACE, STEPS, Arena, Deadly, demonstrate
+
+DATASETS = Path(__file__).parents[3] / "datasets"
 
 
 def rate(policy, first: int = 1_000_000, episodes: int = 100) -> float:
@@ -250,3 +254,9 @@ def test_a_snapshot_explores_and_stands_still_as_asked(base: Path) -> None:
     one, other = (snapshot.controller(np.random.default_rng(4))(at) for _ in range(2))
     assert one.any()
     assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("file", sorted(DATASETS.glob("refine_*.yaml")), ids=lambda file: file.stem)
+def test_the_settings_that_come_along_can_be_practised_with(file: Path) -> None:
+    config = from_mapping(RefineConfig, read_yaml(file, "configuration of a practice"), str(file))
+    assert config != RefineConfig()
