@@ -302,14 +302,17 @@ NOTE = (
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Success from the validation starts over steps, a panel a task: mean of the seeds, and least to most."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     rows = [row for row in rows if "steps" in row]
+    named = [name for name in METHODS if name != "ours" and any(row["method"] == name for row in rows)]
+    colours = {"ours": "black", **dict(zip(named, colormaps["tab20"].colors, strict=False))}  # type: ignore[attr-defined]
     shown = [task for task in TASKS if any(row["task"] == task for row in rows)]
     figure = Figure(figsize=(3.2 * len(shown), 5), layout="constrained")
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for panel, task in zip(panels, shown, strict=True):
-        for number, (name, method) in enumerate(METHODS.items()):
+        for name, method in METHODS.items():
             runs = [row for row in rows if row["method"] == name and row["task"] == task]
             if not runs:
                 continue
@@ -317,15 +320,16 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             count = min(len(row["steps"]) for row in runs)
             steps = np.mean([row["steps"][:count] for row in runs], axis=0) / 1000
             rates = 100 * np.array([np.divide(row["successes"][:count], row["episodes"]) for row in runs])
-            (line,) = panel.plot(
-                steps, rates.mean(0), color=f"C{number}", label=f"{method.about} ({len(runs)})"
+            colour, label = colours[name], f"{method.about} ({len(runs)})"
+            panel.plot(
+                steps, rates.mean(0), color=colour, label=label, linewidth=2.5 if name == "ours" else 1.5
             )
-            panel.fill_between(steps, rates.min(0), rates.max(0), color=line.get_color(), alpha=0.2)
+            panel.fill_between(steps, rates.min(0), rates.max(0), color=colour, alpha=0.15, linewidth=0)
         panel.set(title=task.removesuffix("-v3"), xlabel="1,000 control steps", ylim=(0, 102))
         panel.grid(alpha=0.3)
         panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22))
     panels[0].set_ylabel("success, % (validation starts)")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
 
 
 def _minutes(seconds: Sequence[float]) -> str:
