@@ -91,11 +91,12 @@ class Learner:
         config, parts = self.config, dict[str, list[Tensor]]()
         done = 0
         rows = config.batch_size * (self.policy.critics.heads if config.apart else 1)
+        directions = self.directions()
         while done < updates:
             group = min(config.actor_every, updates - done)
             batch = replay.sample(rows * group, config.demonstrations, self._generator)
             order = torch.randperm(len(batch.reward), generator=self._generator)
-            batch = self.view(self._shifted(Batch(*(column[order] for column in batch))))
+            batch = self.view(self._shifted(Batch(*(column[order] for column in batch)), directions))
             logged = self._update_critics(batch, group)
             if actor:
                 logged |= self._update_actor(_part(batch, slice(0, ACTOR_ROWS)))
@@ -128,11 +129,10 @@ class Learner:
         change[:, : layout.measured] = change[:, : layout.measured] @ policy.get_buffer("inputs_turn")
         return change
 
-    def _shifted(self, batch: Batch) -> Batch:
+    def _shifted(self, batch: Batch, directions: Tensor) -> Batch:
         """Transitions, each in its scene moved as a whole; the base's actions as they were."""
         if not self.config.shift:
             return batch
-        directions = self.directions()
         drawn = torch.randn(len(batch.reward), len(directions), generator=self._generator)
         moved = self.config.shift * drawn @ directions
         return batch._replace(
