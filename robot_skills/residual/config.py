@@ -22,7 +22,13 @@ POLICY_BOUNDS = {
     "turn_bound": (0, 2),
     "whitening": (1e-3, 1),
 }
-GATE_BOUNDS = {"doubt": (0, UNBOUNDED), "margin": (0, 1), "candidates": (1, 256), "spread": (0, 1)}
+GATE_BOUNDS = {
+    "doubt": (0, UNBOUNDED),
+    "wary": (0, UNBOUNDED),
+    "margin": (0, 1),
+    "candidates": (1, 256),
+    "spread": (0, 1),
+}
 LEARNER_BOUNDS = {
     **dict.fromkeys(("n_step", "batch_size", "subset", "actor_every"), (1, UNBOUNDED)),
     **dict.fromkeys(("updates", "warm_up"), (0, UNBOUNDED)),
@@ -68,6 +74,9 @@ class Gate:
         kind: "none" always plays the correction. "advantage" plays it where the critics agree that it is
             better than the base's action, and the base's action elsewhere. "best" picks among several.
         doubt: standard deviations over the critics' heads that are taken off an advantage before it counts.
+        wary: further ones, times the share of the base's success that practice of late fell short of: what
+            critics think of a correction is seldom right while its practice, noise and all, does worse than
+            the base, and as good as any while it does better.
         margin: advantage, as a probability of success, that is asked for beyond that.
         candidates: actions that "best" picks among, the base's and the correction included; further ones
             scatter around the correction (best of N, DICE-RL and EXPO).
@@ -78,6 +87,7 @@ class Gate:
 
     kind: Literal["none", "advantage", "best"] = "none"
     doubt: float = 1.0
+    wary: float = 0.0
     margin: float = 0.0
     candidates: int = 8
     spread: float = 0.2
@@ -103,6 +113,9 @@ class ResidualConfig:
             base whose demonstrations hardly tilt does not take a tilt back: one that wins 30 of 40 episodes
             of "pick" wins 4 with noise of exploration on all of an action, and 31 without its turns.
         coming: the base's actions that the correction sees, from the present one on.
+        base_told: whether the critics are told what the base is about to do (its coming actions, the place in
+            its chunk) and how far an action is from its own. If not they judge actions by features and states
+            alone: what the base will do tells scenes apart, even moved ones (`LearnerConfig.shift`).
         states: how many of the base's last states it sees.
         features: size of what it sees of the base's encoding of images and words: a fixed random projection
             of the base's context; 0: none. A base without cameras has none.
@@ -122,6 +135,7 @@ class ResidualConfig:
     gripper_bound: float = 1.0
     turn_bound: float = 0.0
     coming: int = 4
+    base_told: bool = True
     states: int = 1
     features: int = 128
     whitening: float = 0.05

@@ -98,6 +98,7 @@ class Brain:
         turn: (M, M) that whitens the first M of them.
         actor, critics: parameter -> array; no critics: nothing is gated.
         norm: whether the critics have layer norm.
+        base_told: whether they are told of the base (`ResidualConfig`).
     """
 
     mean: Float
@@ -106,17 +107,24 @@ class Brain:
     actor: Mapping[str, Float]
     critics: Mapping[str, Float]
     norm: bool = True
+    base_told: bool = True
 
     @classmethod
     def of(
-        cls, arrays: Mapping[str, Float], mean: Float, std: Float, turn: Float, norm: bool = True
+        cls,
+        arrays: Mapping[str, Float],
+        mean: Float,
+        std: Float,
+        turn: Float,
+        norm: bool = True,
+        base_told: bool = True,
     ) -> Brain:
         """Of a policy's parameters by name."""
         parts = {
             part: {name.removeprefix(part): value for name, value in arrays.items() if name.startswith(part)}
             for part in (ACTOR, CRITICS)
         }
-        return cls(mean, std, turn, parts[ACTOR], parts[CRITICS], norm)
+        return cls(mean, std, turn, parts[ACTOR], parts[CRITICS], norm, base_told)
 
     def normalise(self, inputs: Float) -> Float:
         """Inputs (..., D) in standard deviations from their mean, whitened."""
@@ -135,8 +143,11 @@ class Brain:
     def values(self, x: Float, actions: Float, distances: Float) -> Float:
         """The critics' values (H, N) of actions (N, A) in one state (D,)."""
         weights = self.critics
-        near = np.clip(distances, -FARTHEST, FARTHEST)
-        told = np.concatenate([np.broadcast_to(x, (len(actions), len(x))), actions, near], axis=1)
+        seen = x if self.base_told else x[: len(self.turn)]
+        given = [np.broadcast_to(seen, (len(actions), len(seen))), actions]
+        if self.base_told:
+            given.append(np.clip(distances, -FARTHEST, FARTHEST))
+        told = np.concatenate(given, axis=1)
         hidden = _activate(told @ weights["first_weight"] + weights["first_bias"], self.norm)
         hidden = _activate(hidden @ weights["second_weight"] + weights["second_bias"], self.norm)
         values: Float = (hidden @ weights["last_weight"] + weights["last_bias"])[..., 0]

@@ -27,7 +27,7 @@ from robot_skills.policies.policy import to_numpy
 from robot_skills.residual.config import Gate, LearnerConfig
 from robot_skills.residual.control import LIMIT, Controller, Correct, Explore, Reach
 from robot_skills.residual.networks import FARTHEST
-from robot_skills.residual.policy import FLOOR, ResidualPolicy
+from robot_skills.residual.policy import FLOOR, SHORTFALL, ResidualPolicy
 from robot_skills.residual.replay import Batch, Replay, Trajectory
 from robot_skills.robot import Float
 
@@ -279,12 +279,15 @@ class Learner:
         self.updates = int(tensors["updates"])
 
     def actor_state(self) -> dict[str, Tensor]:
-        """The actor, to come back to."""
-        return {name: value.detach().clone() for name, value in self.policy.actor.state_dict().items()}
+        """The actor, to come back to, and how far practice fell short with it."""
+        kept = {**self.policy.actor.state_dict(), SHORTFALL: self.policy.get_buffer(SHORTFALL)}
+        return {name: value.detach().clone() for name, value in kept.items()}
 
     def restore_actor(self, state: Mapping[str, Tensor]) -> None:
         """Come back to an actor; its optimizer begins anew, and the critics keep what they know."""
-        self.policy.actor.load_state_dict(dict(state))
+        actor = dict(state)
+        self.policy.get_buffer(SHORTFALL).copy_(actor.pop(SHORTFALL, torch.tensor(0.0)))
+        self.policy.actor.load_state_dict(actor)
         self._actor_optimizer.state.clear()
 
     def _own_state(self) -> dict[str, Tensor]:

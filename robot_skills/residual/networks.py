@@ -51,12 +51,15 @@ class Critics(nn.Module):
         width: W.
         heads: H. They share nothing but their inputs.
         norm: whether there is layer norm.
+        told: how many of the inputs they are told of, the first ones, and not of distances; None: of all.
     """
 
-    def __init__(self, inputs: int, actions: int, width: int, heads: int, norm: bool = True) -> None:
+    def __init__(
+        self, inputs: int, actions: int, width: int, heads: int, norm: bool = True, told: int | None = None
+    ) -> None:
         super().__init__()
-        self.heads, self.width, self.norm = heads, width, norm
-        size = inputs + 2 * actions
+        self.heads, self.width, self.norm, self.told = heads, width, norm, told
+        size = inputs + 2 * actions if told is None else told + actions
         self.first_weight = nn.Parameter(_uniform((heads, size, width), size))
         self.first_bias = nn.Parameter(_uniform((heads, 1, width), size))
         self.second_weight = nn.Parameter(_uniform((heads, width, width), width))
@@ -74,7 +77,8 @@ class Critics(nn.Module):
             parts if some is None else [part[some] for part in parts]
         )
         shape = (len(first), action.shape[-2], -1)
-        given = (x, action, distance.clamp(-FARTHEST, FARTHEST))
+        given = [x, action, distance.clamp(-FARTHEST, FARTHEST)]
+        given = given if self.told is None else [x[..., : self.told], action]
         told = torch.cat([part.expand(shape) for part in given], dim=-1)
         hidden = self._activate(torch.baddbmm(first_bias, told, first))
         hidden = self._activate(torch.baddbmm(second_bias, hidden, second))

@@ -10,42 +10,46 @@ played (`Chunk.at`), from the state by then and the features that the base had w
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from robot_skills.errors import InputError
 from robot_skills.policies.policy import Batch, Chunk, Metrics, Policy, PolicyInput, Stage, to_numpy
-from robot_skills.policies.registry import FORMAT_VERSION, load_policy
 from robot_skills.policies.visuomotor import (
     LIMITS,
     STATISTICS,
     WEIGHTS,
-    VisuomotorPolicy,
     read_settings,
     write_folder,
+)
+from robot_skills.residual.base import (
+    BASE,
+    context_size,
+    contexts,
+    fresh,
+    read_base,
+    visuomotor,
+    with_base,
 )
 from robot_skills.residual.config import ResidualConfig
 from robot_skills.residual.control import LIMIT, Brain, Controller, Correct, Reach, Seen
 from robot_skills.residual.networks import Actor, Critics
 from robot_skills.robot import OSC_POSE, ActionSpace, Float
-from robot_skills.training.configuration import to_mapping
-from robot_skills.training.recipe import PolicyChoice
 
-#: Prefix of the base's tensors in a folder.
-BASE = "base."
+#: The buffer that says how far practice falls short of the base; folders of before had none.
+SHORTFALL = "shortfall"
 #: Smallest standard deviation that an input is divided by: half a millimetre, where it is a position.
 FLOOR = 5e-4
 #: Buffers that go to `stats.safetensors`.
@@ -92,11 +96,11 @@ class ResidualPolicy(nn.Module):
     def __init__(self, config: ResidualConfig | None = None, base: Policy | None = None) -> None:
         super().__init__()
         config = config or ResidualConfig()
-        self.base = base if base is not None else _fresh(config.base)
+        self.base = base if base is not None else fresh(config.base)
         # Nothing ever has a gradient from the base. It is not told so (`requires_grad`): attention would take
         # another path through PyTorch, and its last bits would be others than the base's by itself.
-        self.config = config = _with_base(config, self.base)
-        seen = _context_size(self.base) if config.features else 0
+        self.config = config = with_base(config, self.base)
+        seen = context_size(self.base) if config.features else 0
         self.layout = Layout(
             features=min(config.features, seen),
             states=min(config.states, self.base.history) * config.state_size,
@@ -107,8 +111,10 @@ class ResidualPolicy(nn.Module):
         self.register_buffer("projection", drawn)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.actor = Actor(self.layout.size, config.action_size, config.width)
-            self.critics = Critics(self.layout.size, config.action_size, config.width, config.heads)
+            sizes = self.layout.size, config.action_size, config.width
+            self.actor = Actor(*sizes)
+            told = None if config.base_told else self.layout.measured
+            self.critics = Critics(*sizes, config.heads, told=told)
         self.register_buffer("inputs_mean", torch.zeros(self.layout.size))
         self.register_buffer("inputs_std", torch.ones(self.layout.size))
         self.register_buffer("inputs_turn", torch.eye(self.layout.measured))
@@ -116,6 +122,8 @@ class ResidualPolicy(nn.Module):
             limit = getattr(self.base, f"stats_{name}", torch.full((config.action_size,), value))
             self.register_buffer(name, limit.detach().clone().float())
         self.register_buffer("bound", torch.zeros(config.action_size))
+        #: Share of the base's success that practice falls short of (`Gate.wary`).
+        self.register_buffer(SHORTFALL, torch.zeros(()))
         names = OSC_POSE.names if config.action_size == OSC_POSE.size else None
         names = names or (*(f"action.{i}" for i in range(config.action_size - 1)), "gripper")
         low, high = (tuple(self.get_buffer(name).tolist()) for name in LIMITS)
@@ -175,7 +183,7 @@ class ResidualPolicy(nn.Module):
 
     def predict(self, inputs: Sequence[PolicyInput]) -> list[Chunk]:
         """The base's chunks, each with the correction that is made as it is played."""
-        with _contexts(self.base) as seen:
+        with contexts(self.base) as seen:
             chunks = self.base.predict(inputs)
         features = np.zeros((len(inputs), 0), np.float32)
         if self.layout.features and chunks:
@@ -193,7 +201,9 @@ class ResidualPolicy(nn.Module):
 
     def correct(self) -> Correct:
         """The correction as it stands, in arrays."""
-        return Correct(self.brain(), self.reach(), self.config.gate)
+        gate = self.config.gate
+        doubt = gate.doubt + gate.wary * float(self.get_buffer(SHORTFALL))
+        return Correct(self.brain(), self.reach(), dataclasses.replace(gate, doubt=doubt))
 
     def _current(self) -> Correct:
         """The same, made anew only where a number has changed since."""
@@ -214,7 +224,7 @@ class ResidualPolicy(nn.Module):
             for name, value in module.state_dict().items()
         }
         mean, std, turn = (to_numpy(self.get_buffer(f"inputs_{name}")) for name in ("mean", "std", "turn"))
-        return Brain.of(arrays, mean, std, turn, self.critics.norm)
+        return Brain.of(arrays, mean, std, turn, self.critics.norm, self.config.base_told)
 
     def reach(self) -> Reach:
         """What an action may be."""
@@ -248,7 +258,7 @@ class ResidualPolicy(nn.Module):
 
     def prepare(self, batch: Batch) -> Batch:
         """As the base."""
-        return _visuomotor(self.base).prepare(batch)
+        return visuomotor(self.base).prepare(batch)
 
     def begin_stage(self, name: str, statistics: Mapping[str, Tensor], sample: Batch) -> None:
         """Take in the statistics of the states."""
@@ -262,9 +272,9 @@ class ResidualPolicy(nn.Module):
 
     def loss(self, name: str, batch: Batch) -> tuple[Tensor, Metrics]:
         """Squared error, in bounds, to what the demonstrations add to the base (Res-HIL's regression)."""
-        base = _visuomotor(self.base)
+        base = visuomotor(self.base)
         skill, history = base.skill_indices(batch["skill"]), batch["history"]
-        with torch.no_grad(), _contexts(self.base) as seen:
+        with torch.no_grad(), contexts(self.base) as seen:
             actions, end = base.act(batch["images"], history, batch["text"], skill)
         low, high = self.get_buffer("action_low"), self.get_buffer("action_high")
         coming = (2 * actions[:, : self.layout.coming // self.config.action_size] - low - high) / (high - low)
@@ -334,13 +344,14 @@ class ResidualPolicy(nn.Module):
         config = read_settings(folder, cls.name, ResidualConfig)
         try:
             files = {file: load_file(folder / file) for file in (WEIGHTS, STATISTICS)}
-            policy = cls(config, _read_base(config, files))
+            policy = cls(config, read_base(config, files))
             own = {
                 name: value
                 for tensors in files.values()
                 for name, value in tensors.items()
                 if not name.startswith(BASE)
             }
+            own.setdefault(SHORTFALL, torch.zeros(()))
             missing, unknown = policy.load_state_dict(own, strict=False)
             if unknown or any(not name.startswith(BASE) for name in missing):
                 raise KeyError([*unknown, *missing][0])
@@ -386,63 +397,3 @@ class Correction:
         place = np.array([index / len(actions), self.chunk.end[index]], np.float32)
         inputs = np.concatenate([self.features, states.ravel(), coming.ravel(), place]).astype(np.float32)
         return self.controller(Seen(inputs, base, history[-1, :3]))
-
-
-def _fresh(config: Mapping[str, Any]) -> Policy:
-    """A base that was never trained."""
-    settings = {name: value for name, value in config.items() if name not in ("policy", "format_version")}
-    base = PolicyChoice(str(config.get("policy", "bc")), settings).build()
-    return cast(Policy, cast(nn.Module, base).eval())
-
-
-def _with_base(config: ResidualConfig, base: Policy) -> ResidualConfig:
-    """The configuration with what the base says of itself."""
-    known = to_mapping(base.config)
-    copied = {name: known[name] for name in ("image_size", "state_size", "action_size") if name in known}
-    skills = [*known.get("skills", ()), *known.get("adds", ())]
-    told = {"policy": getattr(base, "name", config.base.get("policy", "")), "format_version": FORMAT_VERSION}
-    return dataclasses.replace(config, base={**told, **known}, skills=tuple(skills), **copied)
-
-
-def _read_base(config: ResidualConfig, files: Mapping[str, Mapping[str, Tensor]]) -> Policy:
-    """The base, by its own reader, from its part of a folder."""
-    with tempfile.TemporaryDirectory() as scratch:
-        for file, tensors in files.items():
-            own = {name.removeprefix(BASE): value for name, value in tensors.items() if name.startswith(BASE)}
-            save_file(own, Path(scratch) / file)
-        (Path(scratch) / "config.json").write_text(json.dumps(to_mapping(config.base)))
-        return load_policy(Path(scratch))
-
-
-def _visuomotor(base: Policy) -> VisuomotorPolicy:
-    if not isinstance(base, VisuomotorPolicy):
-        raise InputError(f"{type(base).__name__} cannot be learned from in batches: refine it by practice.")
-    return base
-
-
-def _context_size(base: Policy) -> int:
-    """Numbers of the context of a base that sees images; 0 for others."""
-    if not isinstance(base, VisuomotorPolicy) or not base.cameras:
-        return 0
-    return base.tokens * int(base.config.width)
-
-
-@contextlib.contextmanager
-def _contexts(base: Policy) -> Iterator[list[Tensor]]:
-    """The contexts that a base makes for itself meanwhile: what it saw, encoded once."""
-    seen: list[Tensor] = []
-    if not isinstance(base, VisuomotorPolicy):
-        yield seen
-        return
-    inner = base.context
-
-    def context(*given: Any) -> Tensor:
-        seen.append(inner(*given))
-        return seen[-1]
-
-    # An attribute of the object hides the method of its class for the time.
-    object.__setattr__(base, "context", context)
-    try:
-        yield seen
-    finally:
-        object.__delattr__(base, "context")

@@ -34,6 +34,7 @@ from robot_skills.residual.checkpoint import (
 from robot_skills.residual.config import RefineConfig
 from robot_skills.residual.learner import Learner, Metrics, Snapshot
 from robot_skills.residual.log import FOLDER, open_log, to_episode, to_trajectory
+from robot_skills.residual.policy import SHORTFALL
 from robot_skills.residual.practice import Asked, Look, Practice
 from robot_skills.residual.replay import Replay, Trajectory
 from robot_skills.training.configuration import from_mapping, to_mapping
@@ -228,6 +229,7 @@ class Refiner:
         position.episodes += 1
         position.steps += len(trajectory)
         position.recent = [*position.recent, trajectory.success][-RECENT:]
+        self.learner.policy.get_buffer(SHORTFALL).fill_(self._shortfall())
         metrics: Metrics = {}
         begins = not position.filled and position.episodes >= max(config.fill, 1)
         if not position.filled:
@@ -250,6 +252,14 @@ class Refiner:
         if begins or (position.filled and (passed or position.steps >= config.steps)):
             log.flush()
             self._save()
+
+    def _shortfall(self) -> float:
+        """The share of the base's success that practice of late falls short of; all where it is unknown."""
+        base = self._position.base
+        if not base:
+            return 1.0
+        won = sum(base.values()) / len(base)
+        return max(0.0, 1 - float(np.mean(self._position.recent)) / won) if won else 0.0
 
     def _begin(self) -> Metrics:
         """The replay is full: fix how inputs are normalised, and have the critics learn the base's value.

@@ -16,9 +16,13 @@ D, A = 6, 3
 REACH = Reach(np.full(A, -1, np.float32), np.ones(A, np.float32), np.full(A, 0.2, np.float32), Limits())
 
 
-def networks(seed: int = 0, norm: bool = True) -> tuple[Actor, Critics]:
+#: Inputs that are not the base's, which critics are told of where they are not told of all.
+MEASURED = 4
+
+
+def networks(seed: int = 0, norm: bool = True, told: int | None = None) -> tuple[Actor, Critics]:
     torch.manual_seed(seed)
-    actor, critics = Actor(D, A, 16), Critics(D, A, 16, heads=4, norm=norm)
+    actor, critics = Actor(D, A, 16), Critics(D, A, 16, heads=4, norm=norm, told=told)
     torch.nn.init.normal_(actor.last.weight)
     return actor, critics
 
@@ -26,9 +30,8 @@ def networks(seed: int = 0, norm: bool = True) -> tuple[Actor, Critics]:
 def brain(actor: Actor, critics: Critics) -> Brain:
     arrays = {f"actor.{name}": value.numpy() for name, value in actor.state_dict().items()}
     arrays |= {f"critics.{name}": value.numpy() for name, value in critics.state_dict().items()}
-    return Brain.of(
-        arrays, np.zeros(D, np.float32), np.ones(D, np.float32), np.eye(0, dtype=np.float32), critics.norm
-    )
+    mean, std, turn = np.zeros(D, np.float32), np.ones(D, np.float32), np.eye(MEASURED, dtype=np.float32)
+    return Brain.of(arrays, mean, std, turn, critics.norm, critics.told is None)
 
 
 def seen(seed: int = 0) -> Seen:
@@ -40,9 +43,10 @@ def seen(seed: int = 0) -> Seen:
     )
 
 
+@pytest.mark.parametrize("told", [None, MEASURED])
 @pytest.mark.parametrize("norm", [True, False])
-def test_numpy_says_what_torch_says(norm: bool) -> None:
-    actor, critics = networks(norm=norm)
+def test_numpy_says_what_torch_says(norm: bool, told: int | None) -> None:
+    actor, critics = networks(norm=norm, told=told)
     made, rng = brain(actor, critics), np.random.default_rng(0)
     x = rng.normal(size=D).astype(np.float32)
     actions, apart = (rng.normal(size=(5, A)).astype(np.float32) * 3 for _ in range(2))
@@ -51,6 +55,18 @@ def test_numpy_says_what_torch_says(norm: bool) -> None:
         values = critics(torch.from_numpy(x).expand(5, D), torch.from_numpy(actions), torch.from_numpy(apart))
     assert made.correction(x) == pytest.approx(u.numpy(), abs=1e-5)
     assert made.values(x, actions, apart) == pytest.approx(values.numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("told", [None, MEASURED])
+def test_critics_hear_of_the_base_only_where_they_are_told(told: int | None) -> None:
+    _, critics = networks(told=told)
+    x, action = torch.randn(7, D), torch.randn(7, A)
+    other = x.clone()
+    other[:, MEASURED:] = torch.randn(7, D - MEASURED)
+    same = torch.allclose(critics(x, action, torch.zeros(7, A)), critics(other, action, torch.ones(7, A)))
+    assert same == (told is not None)
+    other[:, 0] += 1
+    assert not torch.allclose(critics(x, action, action), critics(other, action, action))
 
 
 def test_heads_that_are_picked_answer_as_they_do_among_all() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from robot_skills.errors import InputError
 from robot_skills.execution import ExecutionConfig, LocalChunks, execute
@@ -112,9 +113,9 @@ def test_it_sees_the_present_state_and_the_actions_to_come(base: Path) -> None:
     assert len({row[0][:2].tobytes() for row in record.rows}) == 6
 
 
-@pytest.mark.parametrize("kind", ["none", "best"])
-def test_a_folder_acts_as_what_was_saved(base: Path, tmp_path: Path, kind) -> None:
-    policy = stir(make(base, gate=Gate(kind)))
+@pytest.mark.parametrize(("kind", "told"), [("none", True), ("best", True), ("best", False)])
+def test_a_folder_acts_as_what_was_saved(base: Path, tmp_path: Path, kind, told: bool) -> None:
+    policy = stir(make(base, gate=Gate(kind), base_told=told))
     policy.save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "config.json", "model.safetensors", "stats.safetensors",
@@ -122,6 +123,30 @@ def test_a_folder_acts_as_what_was_saved(base: Path, tmp_path: Path, kind) -> No
     again = load_policy(tmp_path)
     for seed in range(5):
         assert played(again, seed).tobytes() == played(policy, seed).tobytes()
+
+
+def test_a_wary_gate_shuts_as_practice_falls_short_and_its_folder_remembers(
+    base: Path, tmp_path: Path
+) -> None:
+    policy = stir(make(base, gate=Gate("advantage", doubt=0.0, wary=40.0)))
+    open_ = played(policy, 3)
+    policy.get_buffer("shortfall").fill_(0.75)
+    assert policy.correct().gate.doubt == 30
+    shut = played(policy, 3)
+    assert shut.tobytes() == played(load_policy(base), 3).tobytes() != open_.tobytes()
+    policy.save_pretrained(tmp_path)
+    assert played(load_policy(tmp_path), 3).tobytes() == shut.tobytes()
+
+
+def test_a_folder_of_before_there_was_a_shortfall_has_none(base: Path, tmp_path: Path) -> None:
+    policy = stir(make(base))
+    policy.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["shortfall"]
+    save_file(tensors, tmp_path / "model.safetensors")
+    again = load_policy(tmp_path)
+    assert isinstance(again, ResidualPolicy)
+    assert again.get_buffer("shortfall") == 0
 
 
 def test_a_base_with_cameras_is_seen_through_its_own_eyes(tmp_path: Path) -> None:

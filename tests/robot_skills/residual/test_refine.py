@@ -52,6 +52,36 @@ def test_practice_makes_better(base: Path, demonstrations: Path, tmp_path: Path)
     assert {"slope", "saturated", "correction", "bias", "q", "practice", "critic_loss"} <= set(learned[-1])
 
 
+def test_what_critics_say_is_doubted_as_far_as_practice_falls_short(
+    base: Path, demonstrations: Path, tmp_path: Path
+) -> None:
+    noisy = {
+        "policy": dataclasses.replace(REFINE.policy, bound=0.8),
+        "learner": dataclasses.replace(LEARNER, noise=1.0),
+    }
+    config = short(steps=400, evaluate_every=200, evaluate_episodes=20, fill=4, **noisy)
+    told = list[tuple[float, float]]()
+
+    def listen(refiner: Refiner) -> None:
+        inner = refiner._take
+
+        def take(*given) -> None:
+            inner(*given)
+            position = refiner._position
+            short_of = 1 - np.mean(position.recent) / (sum(position.base.values()) / 20)
+            found = float(refiner.learner.policy.get_buffer("shortfall"))
+            told.append((found, max(0.0, short_of)))
+
+        refiner._take = take  # type: ignore[method-assign]
+
+    policy = refine(tmp_path / "run", base, demonstrations, config, prepare=listen)
+    assert [found for found, _ in told] == pytest.approx([asked for _, asked in told], abs=1e-6)
+    assert len({found for found, _ in told}) > 2
+    # What is left is the best correction, as far as it was trusted when it was found best.
+    best = end_of(tmp_path / "run")[1]["best.shortfall"]
+    assert policy.get_buffer("shortfall") == best
+
+
 class KilledError(BaseException):
     """What stands for a kill."""
 
