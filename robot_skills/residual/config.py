@@ -186,6 +186,9 @@ class LearnerConfig:
         demonstrations: share of a batch that comes from demonstrations (RLPD's symmetric sampling has .5).
         trust: weight of the squared correction, in bounds, beside a Q divided by its mean size (TD3+BC and
             DICE-RL): how much better an action has to be to be worth leaving the base.
+        fading: whether `doubt` and `trust` count only times the share of the base's success that practice of
+            late falls short of: they keep a correction that knows little near the base, and hold back one
+            that knows better.
         clip_targets: whether targets lie within [0, 1], where the discounted chance of a success lies.
         gradient_clip: largest norm of a gradient.
         noise: of exploration, as a share of the bound.
@@ -217,6 +220,7 @@ class LearnerConfig:
     doubt: float = 0.5
     demonstrations: float = 0.25
     trust: float = 0.05
+    fading: bool = False
     clip_targets: bool = True
     gradient_clip: float = 10.0
     noise: float = 0.5

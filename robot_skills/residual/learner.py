@@ -8,6 +8,7 @@ TD3 (Fujimoto et al. 2018), the subset of REDQ (Chen et al. 2021), Q divided by 
 and Gu 2021) and DICE-RL have it, here against the distance from the base. Heads share batches and targets, or
 learn apart, so that they differ where the data leave a value open (MSG, Ghasemipour et al. 2022, arXiv
 2205.13703). Of a slope's numbers the heads agree on sign(mean) * max(|mean| - doubt * deviation, 0).
+Trust and doubt may fade as practice comes up to the base.
 """
 
 from __future__ import annotations
@@ -201,16 +202,17 @@ class Learner:
 
     def _update_actor(self, batch: Batch) -> dict[str, Tensor]:
         config, policy = self.config, self.policy
+        held = policy.get_buffer(SHORTFALL) if config.fading else 1.0
         u = policy.actor(batch.inputs)
         tried = u.detach().expand(policy.critics.heads, *u.shape).clone().requires_grad_()
         action = self._moved(batch.base, tried)
         values = policy.critics(batch.inputs, self._scaled(action), self._distance(batch.base, action))
         (slopes,) = torch.autograd.grad(values.sum(), tried)
         mean, deviation = slopes.mean(0), slopes.std(0, correction=0)
-        slope = mean.sign() * (mean.abs() - config.doubt * deviation).clamp_min(0)
+        slope = mean.sign() * (mean.abs() - held * config.doubt * deviation).clamp_min(0)
         found, size = u.detach(), values.detach().abs().mean().clamp_min(1e-3)
         self._actor_optimizer.zero_grad()
-        u.backward((2 * config.trust * found - slope / size) / len(u))
+        u.backward((2 * held * config.trust * found - slope / size) / len(u))
         torch.nn.utils.clip_grad_norm_(policy.actor.parameters(), config.gradient_clip)
         self._actor_optimizer.step()
         return {

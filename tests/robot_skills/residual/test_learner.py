@@ -193,6 +193,23 @@ def test_trust_keeps_the_correction_small(base: Path) -> None:
     assert sizes[1] < sizes[0] / 2
 
 
+def test_trust_and_doubt_fade_as_practice_comes_up_to_the_base(base: Path) -> None:
+    def practised(short_of: float, **changes: Any) -> torch.Tensor:
+        one = learner(base, dataclasses.replace(LEARNER, actor_learning_rate=3e-3, **changes))
+        one.policy.get_buffer("shortfall").fill_(short_of)
+        size = one.policy.layout.size
+        episodes = [episode(size, 6, k % 2 == 0, move=0.2 * (-1) ** k, seed=k) for k in range(12)]
+        one.learn(filled(one, episodes), 60)
+        return one.policy.actor.last.weight.detach()
+
+    held = {"trust": 1.0, "doubt": 0.8}
+    free, whole = practised(0.5, trust=0.0, doubt=0.0), practised(0.5, **held)
+    assert not torch.allclose(free, whole)
+    assert torch.equal(practised(0.0, **held, fading=True), free)
+    assert torch.equal(practised(1.0, **held, fading=True), whole)
+    assert torch.equal(practised(0.5, trust=2.0, doubt=1.6, fading=True), whole)
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_learning_goes_on_from_a_state_to_the_last_bit(base: Path, apart: bool) -> None:
     def begin() -> tuple[Learner, object]:
