@@ -254,12 +254,17 @@ class Refiner:
             self._save()
 
     def _shortfall(self) -> float:
-        """The share of the base's success that practice of late falls short of; all where it is unknown."""
-        base = self._position.base
-        if not base:
+        """The share of the base's success that practice of late falls short of.
+
+        All of it before there was practice, or where the base's is not known; of the last episodes, those
+        that filled the replay, or are yet to come, count as lost.
+        """
+        position = self._position
+        practised = min(position.episodes - max(self.config.fill, 1), RECENT)
+        if not position.base or practised <= 0:
             return 1.0
-        won = sum(base.values()) / len(base)
-        return max(0.0, 1 - float(np.mean(self._position.recent)) / won) if won else 0.0
+        base = sum(position.base.values()) / len(position.base)
+        return max(0.0, 1 - sum(position.recent[-practised:]) / RECENT / base) if base else 0.0
 
     def _begin(self) -> Metrics:
         """The replay is full: fix how inputs are normalised, and have the critics learn the base's value.

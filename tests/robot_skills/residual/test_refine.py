@@ -21,7 +21,7 @@ from robot_skills.residual.demonstrations import label, reach_of, read_demonstra
 from robot_skills.residual.learner import Learner
 from robot_skills.residual.log import FOLDER, to_episode, to_trajectory
 from robot_skills.residual.practice import Practice
-from robot_skills.residual.refine import Refiner
+from robot_skills.residual.refine import RECENT, Refiner
 from robot_skills.residual.replay import DEMONSTRATION
 from robot_skills.training.configuration import from_mapping, read_yaml
 from robot_skills.training.metrics import read_metrics
@@ -60,7 +60,7 @@ def test_what_critics_say_is_doubted_as_far_as_practice_falls_short(
         "learner": dataclasses.replace(LEARNER, noise=1.0),
     }
     config = short(steps=400, evaluate_every=200, evaluate_episodes=20, fill=4, **noisy)
-    told = list[tuple[float, float]]()
+    told, played = list[tuple[float, float]](), list[bool]()
 
     def listen(refiner: Refiner) -> None:
         inner = refiner._take
@@ -68,7 +68,8 @@ def test_what_critics_say_is_doubted_as_far_as_practice_falls_short(
         def take(*given) -> None:
             inner(*given)
             position = refiner._position
-            short_of = 1 - np.mean(position.recent) / (sum(position.base.values()) / 20)
+            played.append(position.recent[-1])
+            short_of = 1 - sum(played[4:][-RECENT:]) / RECENT / (sum(position.base.values()) / 20)
             found = float(refiner.learner.policy.get_buffer("shortfall"))
             told.append((found, max(0.0, short_of)))
 
