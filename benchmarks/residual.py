@@ -17,8 +17,8 @@ Every 5,000 steps (10,000 on NutAssemblySquare) the method as it stands is run f
 (seeds from 900,000 on), from which rollbacks are decided; what it is at the end is run from 100 test starts
 (from 1,000,000 on). Settings were tuned on stick-pull with other seeds of practice; how far scenes are
 moved, what critics are told and what fades by the validation starts of seed 0 on peg-insert, box-close and
-stick-pull. A row is added to benchmarks/results/residual.jsonl as a run ends, and what is
-there is not run again; a stopped one goes on.
+stick-pull. A row is added to benchmarks/results/residual.jsonl as a run ends, and what is there is not run
+again; a stopped one goes on.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ METHODS: Mapping[str, Method] = {
         LAST,
         FineTuning,
     ),
-    # Ablations; those below "unmoved" are of that.
+    # Ablations, with MetaWorld's settings; those below "unmoved" are of that.
     "no gate": Method("ours, the correction always played", policy=OPEN),
     "told": Method("told of the base, held at all times", TOLD, HELD),
     "unmoved": unmoved("scenes where they were"),
